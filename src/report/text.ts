@@ -1,0 +1,92 @@
+/** Plain text for people: aligned tables, times with a unit, colour and a progress line where there is a terminal to show them. */
+
+/** Where text goes. `isTerminal`: a person sees it, so progress may be shown; `colour`: in colour, if they have not asked for none. */
+export interface Output {
+  write(text: string): void;
+  readonly isTerminal: boolean;
+  readonly colour: boolean;
+}
+
+const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
+
+export type Style = keyof typeof STYLES;
+
+/** `text` in `style` where the output shows colour, else as it is. */
+export function styled(output: Output, style: Style, text: string): string {
+  return output.colour ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
+}
+
+/** https://no-color.org: any value but the empty one turns colour off. TERM=dumb does too. */
+export function wantsColour(isTerminal: boolean, env: NodeJS.ProcessEnv): boolean {
+  const { NO_COLOR, TERM } = env;
+  return isTerminal && !NO_COLOR && TERM !== 'dumb';
+}
+
+export type Align = 'left' | 'right';
+
+/**
+ * Rows of cells as lines, two spaces between columns and no spaces at the ends of lines. Column i is aligned as
+ * `align[i]` says (left where it says nothing); a row may be shorter than others. Cells may hold styled text.
+ */
+export function table(rows: readonly (readonly string[])[], align: readonly Align[] = []): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, shownWidth(cell));
+    });
+  }
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => {
+        const room = ' '.repeat(widths[column]! - shownWidth(cell));
+        return align[column] === 'right' ? room + cell : cell + room;
+      })
+      .join('  ')
+      .trimEnd(),
+  );
+  return lines.map((line) => line + '\n').join('');
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the escape is what is looked for
+const ESCAPE = /\x1b\[[0-9;]*m/g;
+
+function shownWidth(text: string): number {
+  return [...text.replaceAll(ESCAPE, '')].length;
+}
+
+const UNITS = [
+  ['s', 1e9],
+  ['ms', 1e6],
+  ['us', 1e3],
+] as const;
+
+/** A duration for people: "19.4 ns", "1.25 us", "3.10 s": three significant digits or so, never more than a unit needs. */
+export function formatNs(ns: number): string {
+  for (const [unit, size] of UNITS) if (Math.abs(ns) >= size) return `${digits(ns / size)} ${unit}`;
+  return `${digits(ns)} ns`;
+}
+
+function digits(value: number): string {
+  const size = Math.abs(value);
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
+}
+
+/** A whole number with its digits in groups of three: 10 000 000. */
+export function grouped(value: number | bigint): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ' ');
+}
+
+/** A line that is rewritten in place on a terminal, and nothing at all elsewhere. */
+export interface Progress {
+  show(text: string): void;
+  /** Takes the line away; to be called before anything else is written there. */
+  clear(): void;
+}
+
+export function progressOn(output: Output): Progress {
+  if (!output.isTerminal) return { show() {}, clear() {} };
+  return {
+    show: (text) => output.write(`\r\x1b[2K${text}`),
+    clear: () => output.write('\r\x1b[2K'),
+  };
+}
