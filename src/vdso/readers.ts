@@ -1,0 +1,214 @@
+/**
+ * The readers of guest/ once more, as x86-64 machine code: the same accesses in the same order, the same nanoseconds.
+ *
+ * System V calling convention; a reader takes the address of record 0 in rdi and answers u64 nanoseconds in rax, or
+ * UNSTABLE (2^64-1) where the plain function answers undefined. It uses the registers that a callee may use, and the red
+ * zone. Where two loads are in program order, x86 does them in that order: a read barrier needs no instruction.
+ */
+import { PVCLOCK_TSC_STABLE_BIT, PVTI, PVTI_SIZE } from '../abi/pvti.ts';
+import type { Context } from './code.ts';
+import {
+  eax,
+  ecx,
+  esi,
+  type Label,
+  mem,
+  r8,
+  r8d,
+  r9,
+  r9d,
+  r10,
+  r10d,
+  r11,
+  rax,
+  rcx,
+  rdi,
+  rdx,
+  rsp,
+} from './operands.ts';
+import type { Assembler } from './x86.ts';
+
+/** The selector whose segment limit holds the vCPU number in its low 12 bits, on Linux and in our KVM guests. */
+export const VCPU_SELECTOR = 0x7b;
+const VCPU_MASK = 0xfff;
+const NSEC_FRACTION_BITS = 32;
+
+/** edx:eax = the TSC, after every earlier load. RDTSCP where there is one: it waits as LFENCE does, and costs less. */
+export function emitRdtscOrdered({ a, cold, hasRdtscp }: Context): void {
+  const without = a.label('no rdtscp');
+  const done = a.label('tsc read');
+  a.cmpByte(hasRdtscp, 0);
+  a.jcc('e', without);
+  a.rdtscp();
+  a.bind(done);
+  cold.add(() => {
+    a.bind(without);
+    a.lfence();
+    a.rdtsc();
+    a.jmp(done);
+  });
+}
+
+/**
+ * rax = the time by the record at rdi, of the TSC in edx:eax. Spoils rcx, rdx, r8 to r11.
+ *
+ * (d >> n) * mul >> 32 is (d with its low n bits clear) * (mul << (32 - n)) >> 64: the high half of one product, so that
+ * only subtract, mask, add and multiply stand behind the TSC; factor and mask are made while the TSC is being read.
+ * The mask may be applied before the TSC's high half is added, as that has none of the masked bits.
+ */
+export function emitCyclesToNs({ a, cold }: Context): void {
+  const anyShift = a.label('any shift');
+  const done = a.label('ns');
+  a.mov(r10d, mem(rdi, PVTI.tscToSystemMul));
+  a.movsxByte(ecx, mem(rdi, PVTI.tscShift));
+  a.mov(r11, mem(rdi, PVTI.systemTime));
+  a.mov(r8, mem(rdi, PVTI.tscTimestamp));
+  emitFactorAndMask(a, anyShift);
+  emitLine(a);
+  a.bind(done);
+  cold.add(() => {
+    a.bind(anyShift);
+    emitLineOfAnyShift(a);
+    a.jmp(done);
+  });
+}
+
+/** r10 = mul << (32 + shift), r9 = the mask of the bits that a right shift leaves, from r10d and ecx; else to `anyShift`. */
+export function emitFactorAndMask(a: Assembler, anyShift: Label): void {
+  a.lea(r9d, mem(rcx, 31));
+  a.aluImmediate('cmp', r9d, 31);
+  a.jcc('a', anyShift); // shift not in -31..0: a TSC slower than 1 GHz, or nonsense
+  a.movImmediate(r9, -1);
+  a.neg(ecx);
+  a.shlCl(r9);
+  a.neg(ecx);
+  a.aluImmediate('add', ecx, NSEC_FRACTION_BITS);
+  a.shlCl(r10);
+}
+
+/** rax = r11 + scaled (edx:eax - r8), by factor r10 and mask r9. */
+export function emitLine(a: Assembler): void {
+  a.alu('sub', rax, r8);
+  a.shlImmediate(rdx, 32);
+  a.alu('and', rax, r9);
+  a.alu('add', rax, rdx);
+  a.mul(r10);
+  a.lea(rax, { base: rdx, index: r11, displacement: 0 });
+}
+
+/** The same for every shift, as the definition has it: a left shift drops what passes bit 63, 64 or more leave nothing. */
+function emitLineOfAnyShift(a: Assembler): void {
+  const [right, nothing, multiply] = [a.label('right'), a.label('nothing'), a.label('multiply')];
+  a.alu('sub', rax, r8);
+  a.shlImmediate(rdx, 32);
+  a.alu('add', rax, rdx);
+  a.test(ecx, ecx);
+  a.jcc('s', right);
+  a.aluImmediate('cmp', ecx, 63);
+  a.jcc('a', nothing);
+  a.shlCl(rax);
+  a.jmp(multiply);
+  a.bind(right);
+  a.neg(ecx);
+  a.aluImmediate('cmp', ecx, 63);
+  a.jcc('a', nothing);
+  a.shrCl(rax);
+  a.jmp(multiply);
+  a.bind(nothing);
+  a.alu('xor', eax, eax);
+  a.bind(multiply);
+  a.mul(r10);
+  a.shrd(rax, rdx, NSEC_FRACTION_BITS);
+  a.alu('add', rax, r11);
+}
+
+/** esi = the version at rdi, made even. */
+function emitReadBegin(a: Assembler): void {
+  a.mov(esi, mem(rdi, PVTI.version));
+  a.aluImmediate('and', esi, ~1);
+}
+
+/** Back to `retry` where the version at rdi is not esi any more. */
+function emitReadRetry({ a, cold }: Context, retry: Label): void {
+  const again = a.label('again');
+  a.alu('cmp', mem(rdi, PVTI.version), esi);
+  a.jcc('ne', again);
+  cold.add(() => {
+    a.bind(again);
+    a.pause();
+    a.jmp(retry);
+  });
+}
+
+export function emitStableOr(a: Assembler, unstable: Label): void {
+  a.testByte(mem(rdi, PVTI.flags), PVCLOCK_TSC_STABLE_BIT);
+  a.jcc('e', unstable);
+}
+
+/** rax = the time by the record at rdi; to `unstable` where it is not stable. guest/landed.ts, and relaxed.ts. */
+export function emitLanded(context: Context, unstable: Label, tsc: 'ordered' | 'plain' = 'ordered'): void {
+  const { a } = context;
+  const retry = a.label('retry');
+  a.bind(retry);
+  emitReadBegin(a);
+  emitStableOr(a, unstable);
+  if (tsc === 'ordered') emitRdtscOrdered(context);
+  else a.rdtsc();
+  emitCyclesToNs(context);
+  emitReadRetry(context, retry);
+}
+
+/** guest/rfc.ts: the bit before the loop. */
+export function emitRfc(context: Context, unstable: Label): void {
+  const { a } = context;
+  const retry = a.label('retry');
+  emitStableOr(a, unstable);
+  a.bind(retry);
+  emitReadBegin(a);
+  emitRdtscOrdered(context);
+  emitCyclesToNs(context);
+  emitReadRetry(context, retry);
+}
+
+/** guest/before.ts, with the fences that Linux had then: LFENCE on both sides of the TSC, and LSL for the vCPU number. */
+export function emitBefore(context: Context, unstable: Label): void {
+  const { a, cold } = context;
+  const [retry, moved] = [a.label('retry'), a.label('moved')];
+  const records = mem(rsp, -8); // in the red zone
+  const vcpu = mem(rsp, -16);
+  const flags = mem(rsp, -24);
+  a.mov(records, rdi);
+  a.bind(retry);
+  emitVcpu(a);
+  a.mov(vcpu, eax);
+  a.imulImmediate(rax, rax, PVTI_SIZE);
+  a.mov(rdi, records);
+  a.alu('add', rdi, rax);
+  emitReadBegin(a);
+  a.lfence();
+  a.rdtsc();
+  emitCyclesToNs(context);
+  a.movzxByte(r8d, mem(rdi, PVTI.flags));
+  a.mov(flags, r8d);
+  a.mov(r9, rax);
+  a.lfence();
+  emitVcpu(a);
+  a.alu('cmp', eax, vcpu);
+  a.mov(rax, r9);
+  a.jcc('ne', moved);
+  emitReadRetry(context, retry);
+  a.testByte(flags, PVCLOCK_TSC_STABLE_BIT);
+  a.jcc('e', unstable);
+  cold.add(() => {
+    a.bind(moved);
+    a.pause();
+    a.jmp(retry);
+  });
+}
+
+/** eax = the number of the vCPU. Spoils ecx. */
+export function emitVcpu(a: Assembler): void {
+  a.movImmediate(ecx, VCPU_SELECTOR);
+  a.lsl(eax, ecx);
+  a.aluImmediate('and', eax, VCPU_MASK);
+}
