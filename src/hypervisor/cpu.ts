@@ -4,7 +4,8 @@
  *
  * Two address spaces in one number: below HYPERVISOR_WORDS guest-physical addresses, from there on the hypervisor's own
  * words (request bits, vCPU modes, the VM-wide copy), so that these too can be shared between threads and explored.
- * Accesses are little-endian and aligned; one load or store is one access: it never tears.
+ * Accesses are little-endian and aligned; one load or store is one access: it never tears. One exception: a guest may place
+ * its record at 4 mod 8, and there a 64-bit access may be two of 32 bits.
  */
 export interface HostCpu {
   /** u32 at `address`. */
@@ -33,6 +34,8 @@ export interface HostCpu {
 
   /** The host's TSC, in host cycles, ordered after earlier loads. */
   hostTsc(): bigint;
+  /** The clock that the records follow, in nanoseconds since the host's boot. Not one instant with `hostTsc()`. */
+  hostNs(): bigint;
 
   /** Called once in every retry loop, before it goes round. The loop must carry no local from one round to the next. */
   relax(): void;

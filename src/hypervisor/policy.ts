@@ -1,0 +1,66 @@
+/** What hypervisors do differently, as plain named options, so that each difference can be tried on its own. */
+
+/**
+ * When the vCPUs that an update holds out of the guest may go back:
+ * - `none`: nobody is held out.
+ * - `kvm`: once the VM-wide copy is written, before any record is. A vCPU that has written its own record may run guest code
+ *   while record 0 is still the old one: the race of January 2015.
+ * - `record0`: once record 0 is written too, by the updater.
+ * - `all`: once every active record is written, by the updater.
+ */
+export type Freeze = 'none' | 'kvm' | 'record0' | 'all';
+
+/** How a record is written: see publish.ts. */
+export type Writer = '2014' | '2015' | 'today' | 'xen';
+
+export interface Policy {
+  readonly freeze: Freeze;
+  readonly writer: Writer;
+  /**
+   * What the update lock covers: `copy`, the VM-wide copy alone (KVM since 2021: of two updates at once the first to end lets
+   * vCPUs in while the second still holds them out), or `whole`, from the freeze to its end.
+   */
+  readonly lock: 'copy' | 'whole';
+  /** Where a record's writer reads the clock's offset: `after` the sequence of the copy (KVM: it may pair with another copy), or `within`. */
+  readonly offset: 'after' | 'within';
+  /** When all vCPUs are asked for the same update: each does it (`repeat`, KVM), or the first does it for all (`once`, which needs the whole lock). */
+  readonly update: 'repeat' | 'once';
+  /** A request for new records on all vCPUs is served `at-once` (KVM since 6.19), or `delayed` by 100 ms for all but the asker. */
+  readonly global: 'delayed' | 'at-once';
+}
+
+/** What the shared functions know of a VM beyond its words. */
+export interface VmSetup {
+  /** Slots: vCPU numbers are 0..vcpus-1, created or not. */
+  readonly vcpus: number;
+  readonly policy: Policy;
+  /** The processor scales the guest's TSC: `tscRatio` counts. */
+  readonly tscScaling: boolean;
+}
+
+const KVM_2015: Policy = {
+  freeze: 'kvm',
+  writer: '2015',
+  lock: 'whole',
+  offset: 'after',
+  update: 'repeat',
+  global: 'delayed',
+};
+
+/** The policies of the flavours. */
+export const POLICIES = {
+  kvmclock: {
+    freeze: 'record0',
+    writer: 'today',
+    lock: 'whole',
+    offset: 'within',
+    update: 'once',
+    global: 'at-once',
+  },
+  kvm: { freeze: 'kvm', writer: 'today', lock: 'copy', offset: 'after', update: 'repeat', global: 'at-once' },
+  'kvm-2015': KVM_2015,
+  'kvm-2014': { ...KVM_2015, writer: '2014' },
+  xen: { freeze: 'none', writer: 'xen', lock: 'whole', offset: 'within', update: 'once', global: 'at-once' },
+} as const satisfies Record<string, Policy>;
+
+export type FlavourName = keyof typeof POLICIES;

@@ -1,0 +1,74 @@
+/**
+ * One vCPU's record, made from the VM-wide copy: the copy's instant as the guest's TSC and the VM's clock show it, and the
+ * pair that goes on from there. Where the VM is not stable, from a sample taken here and now, for this vCPU alone.
+ *
+ * Who may write a record: its vCPU's own thread, before it enters the guest. Under the policies `record0` and `all` also
+ * the updater, while every vCPU is held out of the guest. So there the two must keep clear of each other: they hold the
+ * record's lock, and the copy is read under it. Then the record never goes back: if vCPU 0's thread came first with the old copy,
+ * the updater writes over it; if it comes second, the copy that it reads is the new one. The guest clears GUEST_STOPPED
+ * by a plain read and write, which is safe for the same reason as ever: no guest code of this vCPU runs meanwhile.
+ * A record that the updater made for an unstable VM holds a sample of the updater's own processor. Nobody but vCPU 0 may
+ * use its line then, and vCPU 0 writes it anew before it enters, as CLOCK_UPDATE stays set.
+ */
+
+import { KVM_MSR_ENABLED } from '../abi/msr.ts';
+import { PVCLOCK_GUEST_STOPPED, PVCLOCK_TSC_STABLE_BIT } from '../abi/pvti.ts';
+import { scaleTsc } from '../scale/tsc-ratio.ts';
+import type { HostCpu } from './cpu.ts';
+import { acquire, release } from './lock.ts';
+import { loadMasterCopy, loadMasterCopyOffsetAfter, type MasterCopy } from './master-copy.ts';
+import type { Policy, VmSetup } from './policy.ts';
+import { publish } from './publish.ts';
+import { VCPU_WORDS, vcpuWord } from './words.ts';
+
+/** What became of a request to write a record: `unknown-rate`, it must be asked for again; `inactive`, the guest keeps none. */
+export type Written = 'written' | 'inactive' | 'unknown-rate';
+
+/** True where the updater writes this record too, so that its lock is needed. */
+export function isWrittenByUpdater(policy: Policy, vcpu: number): boolean {
+  return policy.freeze === 'all' || (policy.freeze === 'record0' && vcpu === 0);
+}
+
+/** Writes `vcpu`'s record from the VM-wide copy as it stands. To be called by the vCPU's thread, out of the guest. */
+export function writeRecord(cpu: HostCpu, setup: VmSetup, vcpu: number, stopped: boolean): Written {
+  const locked = isWrittenByUpdater(setup.policy, vcpu);
+  const lock = vcpuWord(vcpu, VCPU_WORDS.recordLock);
+  if (locked) acquire(cpu, lock);
+  const copy = setup.policy.offset === 'within' ? loadMasterCopy(cpu) : loadMasterCopyOffsetAfter(cpu);
+  const written = writeRecordFrom(cpu, setup, vcpu, copy, stopped);
+  if (locked) release(cpu, lock);
+  return written;
+}
+
+/** The same from a copy in hand; the updater calls it under the record's lock. */
+export function writeRecordFrom(
+  cpu: HostCpu,
+  setup: VmSetup,
+  vcpu: number,
+  copy: MasterCopy,
+  stopped: boolean,
+): Written {
+  const msr = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.systemTimeMsr));
+  if ((msr & BigInt(KVM_MSR_ENABLED)) === 0n) return 'inactive';
+  const timeScale = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.timeScale));
+  const mul = Number(timeScale & 0xffffffffn);
+  if (mul === 0) return 'unknown-rate';
+  const tscOffset = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscOffset));
+  const ratio = setup.tscScaling ? cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscRatio)) : undefined;
+  const hostTsc = copy.useMasterClock ? copy.masterCycleNow : cpu.hostTsc();
+  const hostNs = copy.useMasterClock ? copy.masterKernelNs : cpu.hostNs(); // the vCPU's own sample, in two steps
+  const body = {
+    tscTimestamp: BigInt.asUintN(64, (ratio === undefined ? hostTsc : scaleTsc(hostTsc, ratio)) + tscOffset),
+    systemTime: BigInt.asUintN(64, hostNs + copy.kvmclockOffset),
+    tscToSystemMul: mul,
+    tscShift: Number(BigInt.asIntN(8, timeScale >> 32n)),
+    flags: (copy.useMasterClock ? PVCLOCK_TSC_STABLE_BIT : 0) | (stopped ? PVCLOCK_GUEST_STOPPED : 0),
+  };
+  publish(cpu, setup.policy.writer, recordOf(msr), body, vcpuWord(vcpu, VCPU_WORDS.hostVersion));
+  return 'written';
+}
+
+/** The record's guest-physical address in a system-time MSR. */
+export function recordOf(msr: bigint): number {
+  return Number(msr & ~BigInt(KVM_MSR_ENABLED));
+}
