@@ -1,0 +1,25 @@
+/** Numbers for KVM_CHECK_EXTENSION and KVM_ENABLE_CAP. */
+export const KVM_CAPABILITIES = {
+  KVM_CAP_IRQCHIP: 0,
+  KVM_CAP_USER_MEMORY: 3,
+  KVM_CAP_SET_TSS_ADDR: 4,
+  KVM_CAP_EXT_CPUID: 7,
+  KVM_CAP_MP_STATE: 14,
+  KVM_CAP_PIT2: 33,
+  KVM_CAP_SET_IDENTITY_MAP_ADDR: 37,
+  /** The flags that KVM_GET_CLOCK and KVM_SET_CLOCK know; 1 on kernels before v4.10. */
+  KVM_CAP_ADJUST_CLOCK: 39,
+  KVM_CAP_ENABLE_CAP: 54,
+  KVM_CAP_TSC_CONTROL: 60,
+  KVM_CAP_GET_TSC_KHZ: 61,
+  KVM_CAP_MAX_VCPUS: 66,
+  KVM_CAP_KVMCLOCK_CTRL: 76,
+  KVM_CAP_ENABLE_CAP_VM: 98,
+  KVM_CAP_VCPU_ATTRIBUTES: 127,
+  KVM_CAP_IMMEDIATE_EXIT: 136,
+  /** Accesses to MSRs that KVM refuses, or that the filter names, leave KVM_RUN; argument: KVM_MSR_EXIT_REASON bits. */
+  KVM_CAP_X86_USER_SPACE_MSR: 188,
+  KVM_CAP_X86_MSR_FILTER: 189,
+} as const;
+
+export type KvmCapability = keyof typeof KVM_CAPABILITIES;
