@@ -1,0 +1,50 @@
+/**
+ * Where the kernel maps vCPU 0's page of records into every process, and whether it can be read without harm.
+ *
+ *   Linux 6.13 and later   [vvar_vclock], first page
+ *   Linux 4.5 to 6.12      [vvar], second page
+ *
+ * The kernel backs the page only where kvm-clock was used since boot; elsewhere a load is SIGBUS. So nothing is loaded
+ * from it before the kernel itself has copied from it on our behalf. What else these mappings hold is nobody's interface.
+ */
+import { readFileSync } from 'node:fs';
+import { PAGE_BYTES, type Sys, type Unavailable } from './sys.ts';
+
+export interface VvarPage {
+  readonly address: bigint;
+  /** The mapping's name and the page's place in it, for people. */
+  readonly where: string;
+}
+
+const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) r\S* .*\[(vvar|vvar_vclock)\]$/;
+
+/** The page's place by /proc/self/maps, given as text. */
+export function pageFromMaps(maps: string): VvarPage | undefined {
+  const found = new Map<string, { start: bigint; end: bigint }>();
+  for (const line of maps.split('\n')) {
+    const match = MAPPING.exec(line);
+    if (match !== null) found.set(match[3]!, { start: BigInt(`0x${match[1]}`), end: BigInt(`0x${match[2]}`) });
+  }
+  const vclock = found.get('vvar_vclock');
+  if (vclock !== undefined) return { address: vclock.start, where: '[vvar_vclock], page 0' };
+  const vvar = found.get('vvar');
+  const second = vvar === undefined ? undefined : vvar.start + BigInt(PAGE_BYTES);
+  if (second === undefined || second >= vvar!.end) return undefined;
+  return { address: second, where: '[vvar], page 1' };
+}
+
+/** The page, known to be readable; or why there is none. */
+export function findVvarPage(sys: Sys): VvarPage | Unavailable {
+  let maps: string;
+  try {
+    maps = readFileSync('/proc/self/maps', 'utf8');
+  } catch (error) {
+    return { unavailable: `/proc/self/maps cannot be read (${(error as { code?: string }).code ?? String(error)})` };
+  }
+  const page = pageFromMaps(maps);
+  if (page === undefined) return { unavailable: 'this kernel maps no page of records into the process' };
+  if (!sys.readable(page.address, PAGE_BYTES)) {
+    return { unavailable: `the page of records (${page.where}) is not backed: this kernel does not use kvm-clock` };
+  }
+  return page;
+}
