@@ -48,8 +48,8 @@ export function writeRecordFrom(
   copy: MasterCopy,
   stopped: boolean,
 ): Written {
-  const msr = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.systemTimeMsr));
-  if ((msr & BigInt(KVM_MSR_ENABLED)) === 0n) return 'inactive';
+  const record = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.record));
+  if ((record & BigInt(KVM_MSR_ENABLED)) === 0n) return 'inactive';
   const timeScale = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.timeScale));
   const mul = Number(timeScale & 0xffffffffn);
   if (mul === 0) return 'unknown-rate';
@@ -64,11 +64,11 @@ export function writeRecordFrom(
     tscShift: Number(BigInt.asIntN(8, timeScale >> 32n)),
     flags: (copy.useMasterClock ? PVCLOCK_TSC_STABLE_BIT : 0) | (stopped ? PVCLOCK_GUEST_STOPPED : 0),
   };
-  publish(cpu, setup.policy.writer, recordOf(msr), body, vcpuWord(vcpu, VCPU_WORDS.hostVersion));
+  publish(cpu, setup.policy.writer, recordAddress(record), body, vcpuWord(vcpu, VCPU_WORDS.hostVersion));
   return 'written';
 }
 
-/** The record's guest-physical address in a system-time MSR. */
-export function recordOf(msr: bigint): number {
-  return Number(msr & ~BigInt(KVM_MSR_ENABLED));
+/** The address in a word `record`, and in a system-time MSR. */
+export function recordAddress(record: bigint): number {
+  return Number(record & ~BigInt(KVM_MSR_ENABLED));
 }

@@ -37,8 +37,8 @@ export const VCPU_WORDS = {
   recordLock: 8,
   /** The version that the writer of 2014 keeps for itself. */
   hostVersion: 12,
-  /** u64: the value of the system-time MSR: address of the record, bit 0 = keep it. */
-  systemTimeMsr: 16,
+  /** u64: guest-physical address of the record, bit 0 = keep it; 0 = none. */
+  record: 16,
   /** u64, cycles, mod 2^64: guest TSC = scaled host TSC + this. */
   tscOffset: 24,
   /** u64: bits 0..31 mul, 32..39 shift, of guest cycles to ns; mul 0 = not known yet. */
