@@ -62,12 +62,12 @@ export class VcpuThread {
     this.#control = control;
   }
 
-  /** Starts the thread; it is ready when the promise is. */
-  static async start(sys: Sys): Promise<VcpuThread> {
+  /** Starts the thread, on host CPU `cpu` alone where one is named; it is ready when the promise is. */
+  static async start(sys: Sys, cpu?: number): Promise<VcpuThread> {
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./kvm-worker.${extension}`, import.meta.url), {
-      workerData: { control } satisfies WorkerData,
+      workerData: { control, cpu } satisfies WorkerData,
     });
     const thread = new VcpuThread(sys, worker, new Int32Array(control));
     register(thread);

@@ -2,7 +2,7 @@
  * A vCPU seen from outside: registers, MSRs, TSC offset, CPUID, and the page that it shares with KVM. Any thread may call
  * these while the vCPU is out of KVM_RUN; while it is in there, KVM makes them wait. Who runs it is kvm-thread.ts.
  */
-import { decodeExit, type KvmExit } from '../abi/kvm-run.ts';
+import { decodeExit, KVM_RUN, type KvmExit } from '../abi/kvm-run.ts';
 import {
   KVM_CPUID_ENTRY_BYTES,
   KVM_CPUID_ENTRY_LAYOUT,
@@ -28,7 +28,7 @@ import {
 import { decodeStruct, encodeStruct } from '../abi/struct.ts';
 import { Descriptor } from './kvm-descriptor.ts';
 import type { Vm } from './kvm-vm.ts';
-import { MAP_SHARED, PROT_READ, PROT_WRITE } from './sys.ts';
+import { MAP_SHARED, PROT_READ, PROT_WRITE, SystemCallError } from './sys.ts';
 
 const SEGMENTS = Object.entries(KVM_SREGS_SEGMENTS);
 /** Room behind the device attribute for its value, in the same block. */
@@ -176,6 +176,21 @@ export class Vcpu {
   /** Asks KVM to tell the guest that it was stopped: the flag appears in the record at the next KVM_RUN, not before. */
   kvmclockCtrl(): void {
     this.#descriptor.call('KVM_KVMCLOCK_CTRL');
+  }
+
+  /**
+   * Lets KVM finish the exit that it is in the middle of (an OUT, an answered RDMSR) without running guest code: only then
+   * do the registers stand behind that instruction. To be called by whoever is about to change them.
+   */
+  settle(): void {
+    this.run.setUint8(KVM_RUN.immediateExit, 1);
+    try {
+      this.#descriptor.call('KVM_RUN');
+    } catch (error) {
+      if (!(error instanceof SystemCallError && error.code === 'EINTR')) throw error;
+    } finally {
+      this.run.setUint8(KVM_RUN.immediateExit, 0);
+    }
   }
 
   /** The Vm calls this. */

@@ -6,6 +6,8 @@ import { isUnavailable, openSys, type Sys, SystemCallError } from './sys.ts';
 
 export interface WorkerData {
   readonly control: SharedArrayBuffer;
+  /** The only host CPU that the thread may run on, where it is not to run on any. */
+  readonly cpu?: number | undefined;
 }
 
 /** One run of one vCPU. */
@@ -27,10 +29,22 @@ function run(sys: Sys, control: Int32Array, request: RunRequest): RunReply {
   }
 }
 
+const AFFINITY_WORDS = 16;
+
+/** This thread alone. */
+function pin(sys: Sys, cpu: number): void {
+  const mask = new BigUint64Array(AFFINITY_WORDS);
+  mask[cpu >> 6] = 1n << BigInt(cpu & 63);
+  const result = sys.libc.sched_setaffinity(0, BigInt(mask.byteLength), sys.ffi.getRawPointer(mask));
+  sys.check(`sched_setaffinity to CPU ${cpu}`, result);
+}
+
 function serve(port: NonNullable<typeof parentPort>): void {
   const sys = openSys();
   if (isUnavailable(sys)) throw new Error(sys.unavailable); // the thread that started us has opened it
-  const control = new Int32Array((workerData as WorkerData).control);
+  const data = workerData as WorkerData;
+  const control = new Int32Array(data.control);
+  if (data.cpu !== undefined) pin(sys, data.cpu);
   Atomics.store(control, CONTROL.tid, sys.libc.gettid());
   port.on('message', (request: RunRequest) => port.postMessage(run(sys, control, request)));
   port.postMessage('ready');

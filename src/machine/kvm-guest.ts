@@ -1,0 +1,185 @@
+/**
+ * A guest made for measuring: long mode, code at privilege level 3, our vDSO image mapped as it is, records where Linux has
+ * them. The host calls its functions one at a time, by a mailbox; each vCPU runs in a thread of its own.
+ *
+ * Privilege level 3 is where the measured code belongs: on a nested KVM without hardware support level 0 is emulated.
+ * There, LSL and RDTSCP read the host's own tables, so a vCPU's thread is bound to the host CPU of its number where there
+ * is one: then the vCPU number that guest code sees is its own.
+ */
+import { availableParallelism } from 'node:os';
+import { CPUID_EXTENDED_FEATURES, CPUID_RDTSCP_BIT } from '../abi/cpuid.ts';
+import type { KvmExit } from '../abi/kvm-run.ts';
+import { KVM_MSR_ENABLED, MSR_KVM_SYSTEM_TIME_NEW } from '../abi/msr.ts';
+import { decodePvti, type Pvti, pvtiAddress } from '../abi/pvti.ts';
+import { clockCode, DATA, DATA_BYTES } from '../vdso/clock.ts';
+import { buildImage } from '../vdso/image.ts';
+import { MEASURE_DATA_BYTES, measureCode } from '../vdso/measure.ts';
+import type { Kvm } from './kvm.ts';
+import { CALL_DONE_PORT, GUEST_DATA_BYTES, guestCode, MAILBOX } from './kvm-guest-code.ts';
+import {
+  DATA_AT,
+  GUEST_MEMORY_BYTES,
+  IMAGES_AT,
+  layOutMemory,
+  MAX_GUEST_VCPUS,
+  RECORDS_AT,
+  sregsFor,
+  vcpuPages,
+} from './kvm-guest-memory.ts';
+import { loadImage } from './kvm-image.ts';
+import { GuestError, VcpuThread } from './kvm-thread.ts';
+import type { Vcpu } from './kvm-vcpu.ts';
+import type { Vm } from './kvm-vm.ts';
+
+export interface GuestOptions {
+  readonly vcpus: number;
+  /** The host CPU for each vCPU's thread; by default the one of its number where there is one, else any. */
+  readonly cpu?: (vcpu: number) => number | undefined;
+  /** In-kernel local APICs: then a HLT waits inside KVM_RUN. */
+  readonly irqchip?: boolean;
+}
+
+export interface CallOptions {
+  /** u64 arguments, for rdi and rsi. */
+  readonly first?: bigint | number;
+  readonly second?: bigint | number;
+  readonly deadlineMs?: number;
+  /** Privilege level; 3 by default. */
+  readonly ring?: 0 | 3;
+}
+
+const RFLAGS_IOPL3 = 0x3002n;
+const DATA_ALIGNMENT = 64;
+
+export class Guest {
+  readonly vm: Vm;
+  readonly threads: VcpuThread[] = [];
+  readonly #symbols = new Map<string, number>();
+  readonly #rings: (0 | 3)[] = [];
+  #free = DATA_AT;
+
+  private constructor(vm: Vm) {
+    this.vm = vm;
+  }
+
+  /** Makes a VM with its vCPUs and threads; nothing has run yet and no record is kept. Throws RangeError on a bad number. */
+  static async create(kvm: Kvm, options: GuestOptions): Promise<Guest> {
+    const { vcpus } = options;
+    if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_GUEST_VCPUS) {
+      throw new RangeError(`a guest has 1..${MAX_GUEST_VCPUS} vCPUs, got ${vcpus}`);
+    }
+    const cpu = options.cpu ?? ((vcpu) => (vcpu < availableParallelism() ? vcpu : undefined));
+    const guest = new Guest(kvm.createVm(GUEST_MEMORY_BYTES));
+    try {
+      guest.#layOut(vcpus, options.irqchip === true);
+      for (let i = 0; i < vcpus; i++) guest.threads.push(await VcpuThread.start(kvm.sys, cpu(i)));
+      return guest;
+    } catch (error) {
+      await guest.close();
+      throw error;
+    }
+  }
+
+  #layOut(vcpus: number, irqchip: boolean): void {
+    const { vm } = this;
+    if (irqchip) vm.createIrqchip();
+    layOutMemory(vm.memory, vcpus);
+    const clock = loadImage(vm.memory, buildImage(clockCode(), 'kvmclock.so', DATA_BYTES), IMAGES_AT);
+    const measure = loadImage(vm.memory, buildImage(measureCode(), 'measure.so', MEASURE_DATA_BYTES), clock.end);
+    const own = loadImage(vm.memory, buildImage(guestCode(), 'guest.so', GUEST_DATA_BYTES), measure.end);
+    for (const { symbols } of [clock, measure, own]) for (const [name, at] of symbols) this.#symbols.set(name, at);
+    const cpuid = vm.kvm.supportedCpuid();
+    const extended = cpuid.find((leaf) => leaf.function === CPUID_EXTENDED_FEATURES)?.edx ?? 0;
+    vm.memory.view.setUint8(clock.dataAt + DATA.hasRdtscp, (extended >>> CPUID_RDTSCP_BIT) & 1);
+    for (let i = 0; i < vcpus; i++) {
+      const vcpu = vm.createVcpu();
+      vcpu.setCpuid(cpuid);
+      this.#reset(vcpu);
+    }
+  }
+
+  #reset(vcpu: Vcpu): void {
+    const { mailbox, stackTop } = vcpuPages(vcpu.id);
+    vcpu.setSregs(sregsFor(vcpu.sregs(), vcpu.id, 3));
+    this.#rings[vcpu.id] = 3;
+    vcpu.setRegs({
+      ...vcpu.regs(),
+      rip: BigInt(this.address('guest_monitor')),
+      rsp: BigInt(stackTop - 16),
+      rbx: BigInt(mailbox),
+      rflags: RFLAGS_IOPL3,
+    });
+  }
+
+  /** Where a symbol of the images is, in the guest. */
+  address(symbol: string): number {
+    const at = this.#symbols.get(symbol);
+    if (at === undefined) throw new Error(`the guest's images have no symbol ${symbol}`);
+    return at;
+  }
+
+  /** `bytes` of the guest's data, zeroed, for the guest's lifetime. Throws RangeError where there are no more. */
+  allocate(bytes: number): number {
+    const at = this.#free;
+    this.vm.memory.slice(at, bytes).fill(0);
+    this.#free = Math.ceil((at + bytes) / DATA_ALIGNMENT) * DATA_ALIGNMENT;
+    return at;
+  }
+
+  /** Calls a function of the guest on `vcpu` and answers what it returned, u64. Rejects with GuestError where it does not. */
+  async call(vcpu: number, symbol: string, options: CallOptions = {}): Promise<bigint> {
+    const at = vcpuPages(vcpu).mailbox;
+    const { view } = this.vm.memory;
+    view.setBigUint64(at + MAILBOX.function, BigInt(this.address(symbol)), true);
+    view.setBigUint64(at + MAILBOX.first, BigInt(options.first ?? 0), true);
+    view.setBigUint64(at + MAILBOX.second, BigInt(options.second ?? 0), true);
+    const exit = await this.run(vcpu, options);
+    if (exit.reason !== 'io' || exit.port !== CALL_DONE_PORT) throw this.#failure(vcpu, symbol, exit);
+    return this.vm.memory.view.getBigUint64(at + MAILBOX.result, true);
+  }
+
+  /** Lets `vcpu` go on from where it is until its next exit. */
+  run(vcpu: number, options: Pick<CallOptions, 'deadlineMs' | 'ring'> = {}): Promise<KvmExit> {
+    this.#enterRing(vcpu, options.ring ?? 3);
+    return this.threads[vcpu]!.run(this.vm.vcpus[vcpu]!, options.deadlineMs);
+  }
+
+  #enterRing(id: number, ring: 0 | 3): void {
+    if (this.#rings[id] === ring) return;
+    const vcpu = this.vm.vcpus[id]!;
+    vcpu.settle();
+    vcpu.setSregs(sregsFor(vcpu.sregs(), id, ring));
+    this.#rings[id] = ring;
+  }
+
+  #failure(id: number, symbol: string, exit: KvmExit): GuestError {
+    const { rip } = this.vm.vcpus[id]!.regs();
+    const what = exit.reason === 'shutdown' ? 'ended in a triple fault' : `came out with ${exit.reason}`;
+    return new GuestError(`vCPU ${id}: ${symbol} ${what} at 0x${rip.toString(16)}`);
+  }
+
+  /** Asks KVM to keep the record of `vcpu`, as a host does that restores a guest. It is written at the next entry. */
+  enableRecord(vcpu: number, index = MSR_KVM_SYSTEM_TIME_NEW): void {
+    this.vm.vcpus[vcpu]!.setMsr(index, BigInt(this.recordAt(vcpu) | KVM_MSR_ENABLED));
+  }
+
+  /** Where the record of `vcpu` is, in the guest. */
+  recordAt(vcpu: number): number {
+    return pvtiAddress(RECORDS_AT, vcpu);
+  }
+
+  /** The record as it stands. Its vCPU should be out, or nobody be writing it. */
+  record(vcpu: number): Pvti {
+    return decodePvti(this.vm.memory.view, this.recordAt(vcpu));
+  }
+
+  /** Stops the vCPUs, ends their threads, closes the VM. */
+  async close(): Promise<void> {
+    await Promise.all(this.threads.map((thread) => thread.close()));
+    this.vm.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
