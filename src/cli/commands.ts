@@ -13,4 +13,9 @@ export type Commands = Readonly<Record<string, Entry>>;
 /** The one that runs where the first argument names none. */
 export const DEFAULT_COMMAND = 'doctor';
 
-export const COMMANDS: Commands = {};
+export const COMMANDS: Commands = {
+  decode: {
+    summary: 'decode the records in a memory image or an ELF core',
+    load: () => import('./decode.ts'),
+  },
+};

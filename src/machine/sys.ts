@@ -71,6 +71,7 @@ const LIBC = {
   sched_setaffinity: { return: 'int32', arguments: ['int32', 'uint64', 'pointer'] },
   sched_getcpu: { return: 'int32', arguments: [] },
   clock_gettime: { return: 'int32', arguments: ['int32', 'pointer'] },
+  lseek: { return: 'int64', arguments: ['int32', 'int64', 'int32'] },
 } as const satisfies NodeFfi.FunctionDefinitions;
 
 type Libc = NodeFfi.DynamicLibraryResult<typeof LIBC>['functions'];
