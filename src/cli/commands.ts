@@ -14,6 +14,12 @@ export type Commands = Readonly<Record<string, Entry>>;
 export const DEFAULT_COMMAND = 'doctor';
 
 export const COMMANDS: Commands = {
+  doctor: {
+    summary: 'what clock this machine has, what a read costs, whether it is sound (the default)',
+    load: () => import('./doctor.ts'),
+  },
+  bench: { summary: 'what each way of reading the clock costs here', load: () => import('./bench.ts') },
+
   decode: {
     summary: 'decode the records in a memory image or an ELF core',
     load: () => import('./decode.ts'),

@@ -1,0 +1,30 @@
+/** The tables of what a reading costs, for people. */
+import type { JavaScriptCost, ReaderCost } from './bench.ts';
+import type { Spread } from './statistics.ts';
+import { type Output, styled, table } from './text.ts';
+
+const HEADING = ['', 'ns', 'min', 'max'];
+const ALIGN = ['left', 'right', 'right', 'right', 'right', 'right'] as const;
+
+export function readersTable(output: Output, costs: readonly ReaderCost[]): string {
+  const rows = costs.map(({ name, ns, toFloor }) => [`  ${name}`, ...spreadCells(ns), times(toFloor)]);
+  const heading = [...HEADING, 'to lfence;rdtsc'];
+  heading[0] = 'a reading in machine code';
+  return table([heading.map((cell) => styled(output, 'bold', cell)), ...rows], ALIGN);
+}
+
+export function javascriptTable(output: Output, costs: readonly JavaScriptCost[]): string {
+  const rows = costs.map((c) => [`  ${c.name}`, ...spreadCells(c.ns), times(c.toHrtime), times(c.toHoisted)]);
+  const heading = [...HEADING, 'to hrtime.bigint', 'to it hoisted'];
+  heading[0] = 'a call from JavaScript';
+  return table([heading.map((cell) => styled(output, 'bold', cell)), ...rows], ALIGN);
+}
+
+function spreadCells({ min, median, max }: Spread): string[] {
+  return [median.toFixed(1), min.toFixed(1), max.toFixed(1)];
+}
+
+/** A ratio: "1.13 x". */
+export function times(ratio: number): string {
+  return `${ratio.toFixed(2)} x`;
+}

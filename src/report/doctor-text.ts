@@ -1,0 +1,85 @@
+/** The doctor's report for people: the verdict first, what it rests on after it, advice last. */
+import { javascriptTable, readersTable } from './costs-text.ts';
+import type { DoctorReport, RecordReport } from './doctor.ts';
+import { formatNs, grouped, type Output, type Style, styled, table } from './text.ts';
+import { clocksourceMeaning, type Verdict } from './verdict.ts';
+
+const VERDICTS: Readonly<Record<Verdict, { style: Style; text: string }>> = {
+  sound: { style: 'green', text: 'sound: this clock can be trusted' },
+  unsound: { style: 'red', text: 'NOT SOUND' },
+  unknown: { style: 'yellow', text: 'unknown: there is no paravirtual clock to be judged here' },
+};
+
+export function doctorText(report: DoctorReport, output: Output): string {
+  const { style, text } = VERDICTS[report.verdict];
+  const parts = [
+    `${styled(output, style, text)}\n${[report.why, ...report.faults].map((line) => `  ${line}\n`).join('')}`,
+    recordsText(report, output),
+    report.readers.length > 0 ? readersTable(output, report.readers) : '',
+    javascriptTable(output, report.javascript),
+    checksText(report, output),
+    adviceText(report, output),
+  ];
+  return parts.filter((part) => part !== '').join('\n');
+}
+
+function recordsText({ records, clocksource, clockNs, uptimeNs }: DoctorReport, output: Output): string {
+  const heading = ['vCPU', 'version', 'stable', 'TSC', 'base taken', 'stopped', 'from record 0'];
+  const rows = [heading.map((cell) => styled(output, 'bold', cell)), ...records.map(recordRow)];
+  let text = records.length > 0 ? table(rows, ['right', 'right']) : '';
+  if (clockNs !== undefined && uptimeNs !== undefined) {
+    text += `the VM's clock reads ${formatAge(Number(clockNs))}; this kernel has been up ${formatAge(uptimeNs)}\n`;
+  }
+  if (clocksource !== undefined) {
+    const { current, available } = clocksource;
+    text += `clocksource ${current} (available: ${available.join(', ')}): ${clocksourceMeaning(current)}\n`;
+  }
+  return text;
+}
+
+function recordRow(record: RecordReport): string[] {
+  return [
+    String(record.vcpu),
+    String(record.version),
+    record.stable ? 'yes' : 'NO',
+    record.tscKhz === undefined ? '?' : `${(record.tscKhz / 1000).toFixed(3)} MHz`,
+    `${formatAge(record.ageNs)} ago`,
+    record.paused ? 'yes, unseen' : 'no',
+    `${record.apartNs} ns`,
+  ];
+}
+
+function checksText({ warps, brackets, drift }: DoctorReport, output: Output): string {
+  const lines: string[] = [];
+  if (warps !== undefined) {
+    const seen = warps.warps === 0 ? 'time never went back' : `${formatNs(warps.worstNs)} back at worst`;
+    lines.push(`${grouped(warps.reads)} readings on all vCPUs at once: ${grouped(warps.warps)} warps (${seen})`);
+  }
+  if (brackets !== undefined) {
+    const { readings, outside } = brackets;
+    lines.push(`${grouped(readings)} readings between two others: ${grouped(outside)} outside`);
+  }
+  for (const { against, ppm, uncertaintyPpm } of drift) {
+    lines.push(`drift against ${against}: ${ppm.toFixed(2)} ppm, +- ${uncertaintyPpm.toFixed(2)}`);
+  }
+  return section(output, 'checks', lines);
+}
+
+function adviceText({ advice }: DoctorReport, output: Output): string {
+  return section(output, 'advice', advice);
+}
+
+function section(output: Output, title: string, lines: readonly string[]): string {
+  if (lines.length === 0) return '';
+  return `${styled(output, 'bold', title)}\n${lines.map((line) => `  ${line}\n`).join('')}`;
+}
+
+/** A long duration in its two largest units: "3 d 4 h", "40 min 46 s", "1.25 s". */
+function formatAge(ns: number): string {
+  const seconds = Math.floor(ns / 1e9);
+  if (seconds < 60) return formatNs(ns);
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 24 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
