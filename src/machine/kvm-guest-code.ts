@@ -8,8 +8,8 @@ import { eax, ecx, edx, mem, rax, rbx, rcx, rdi, rdx, rsi } from '../vdso/operan
 /** The mailbox: what is to be called and with what, and what it answered. u64 each. */
 export const MAILBOX = { function: 0, first: 8, second: 16, result: 24 } as const;
 
-/** The monitor writes to this port when a call is done. */
-export const CALL_DONE_PORT = 0x510c;
+/** The monitor writes to this port when a call is done. Nothing else stands there, with an irqchip neither. */
+export const CALL_DONE_PORT = 0x10;
 
 export const GUEST_DATA_BYTES = 8;
 
@@ -30,6 +30,10 @@ export function guestCode(): Code {
     a.jmp(loop);
   });
   builder.define('guest_nothing', () => a.ret());
+  builder.define('guest_store', () => {
+    a.mov(mem(rdi), rsi);
+    a.ret();
+  });
   builder.define('guest_wrmsr', () => {
     // rdi: number, rsi: value
     a.mov(rcx, rdi);

@@ -47,7 +47,7 @@ const ACCESS: Readonly<Record<Access, bigint>> = {
   rx: PRESENT | USER,
 };
 
-/** The pages of one vCPU: `gdt` to `tss`+0x67, `mailbox` (one page), and the stack, which grows down from `stackTop`. */
+/** The pages of one vCPU: `gdt` and `tss` in one, `mailbox` (one page), and the stack, which grows down from `stackTop`. */
 export function vcpuPages(vcpu: number): { gdt: number; tss: number; mailbox: number; stackTop: number } {
   const at = VCPU_AT + vcpu * VCPU_BYTES;
   return { gdt: at, tss: at + TSS_OFFSET, mailbox: at + PAGE_BYTES, stackTop: at + VCPU_BYTES };
@@ -60,7 +60,7 @@ export function mapPages(memory: GuestMemory, address: number, bytes: number, ac
   }
 }
 
-/** Page tables, and every vCPU's descriptors. `vcpuLimit`: what LSL is to find behind the vCPU's selector. */
+/** Page tables, and every vCPU's descriptors. */
 export function layOutMemory(memory: GuestMemory, vcpus: number): void {
   const tables = Math.ceil(memory.bytes / PAGE_TABLE_SPAN);
   if (tables > MAX_PAGE_TABLES)
@@ -72,10 +72,11 @@ export function layOutMemory(memory: GuestMemory, vcpus: number): void {
   for (let i = 0; i < tables; i++) view.setBigUint64(PD_AT + i * 8, BigInt(PT_AT + i * PAGE_BYTES) | table, true);
   mapPages(memory, PML4_AT, VCPU_AT - PML4_AT, 'kernel');
   for (let vcpu = 0; vcpu < vcpus; vcpu++) {
-    const { gdt, mailbox, stackTop } = vcpuPages(vcpu);
+    const { gdt, tss, mailbox, stackTop } = vcpuPages(vcpu);
     mapPages(memory, gdt, PAGE_BYTES, 'kernel');
     mapPages(memory, mailbox, stackTop - mailbox, 'rw');
     writeGdt(view, gdt, vcpu);
+    writeTss(view, tss);
   }
   mapPages(memory, RECORDS_AT, MAX_GUEST_VCPUS * PVTI_SIZE, 'r');
   mapPages(memory, WALL_CLOCK_AT, PAGE_BYTES, 'r');
@@ -90,7 +91,11 @@ const TASK = 0x40;
 /** Linux's selector for the vCPU number: entry 15, user mode. */
 const VCPU_NUMBER = 0x78;
 const GDT_BYTES = 0x80;
-const TSS_BYTES = 0x68;
+/** The task's own fields, then one bit for each port, clear where user mode may use it, then a byte of ones. */
+const TSS_FIELDS_BYTES = 0x68;
+const TSS_PORTS = 0x400;
+const TSS_BYTES = TSS_FIELDS_BYTES + TSS_PORTS / 8 + 1;
+const TSS_BITMAP_OFFSET_AT = 0x66;
 
 function writeGdt(view: DataView, gdt: number, vcpu: number): void {
   view.setBigUint64(gdt + KERNEL_CODE, 0x00af_9b00_0000_ffffn, true);
@@ -98,6 +103,12 @@ function writeGdt(view: DataView, gdt: number, vcpu: number): void {
   view.setBigUint64(gdt + (USER_DATA & ~3), 0x00cf_f300_0000_ffffn, true);
   view.setBigUint64(gdt + (USER_CODE & ~3), 0x00af_fb00_0000_ffffn, true);
   view.setBigUint64(gdt + VCPU_NUMBER, 0x0040_f500_0000_0000n | BigInt(vcpu), true); // its limit is the number
+}
+
+/** User mode may use the first ports: not every KVM looks at the I/O privilege level in RFLAGS. */
+function writeTss(view: DataView, tss: number): void {
+  view.setUint16(tss + TSS_BITMAP_OFFSET_AT, TSS_FIELDS_BYTES, true);
+  view.setUint8(tss + TSS_BYTES - 1, 0xff);
 }
 
 const CR0_PE_MP_ET_NE_WP_PG = 0x8001_0033n;

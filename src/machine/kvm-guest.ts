@@ -33,10 +33,24 @@ import type { Vm } from './kvm-vm.ts';
 
 export interface GuestOptions {
   readonly vcpus: number;
-  /** The host CPU for each vCPU's thread; by default the one of its number where there is one, else any. */
-  readonly cpu?: (vcpu: number) => number | undefined;
+  /** Threads to run on, one a vCPU, which stay open when the guest is closed; by default it starts its own. */
+  readonly threads?: readonly VcpuThread[];
   /** In-kernel local APICs: then a HLT waits inside KVM_RUN. */
   readonly irqchip?: boolean;
+}
+
+/** A thread for each vCPU, bound to the host CPU of its number where there is one. */
+export async function startThreads(kvm: Kvm, vcpus: number): Promise<VcpuThread[]> {
+  const threads: VcpuThread[] = [];
+  try {
+    for (let i = 0; i < vcpus; i++) {
+      threads.push(await VcpuThread.start(kvm.sys, i < availableParallelism() ? i : undefined));
+    }
+    return threads;
+  } catch (error) {
+    await Promise.all(threads.map((thread) => thread.close()));
+    throw error;
+  }
 }
 
 export interface CallOptions {
@@ -53,13 +67,16 @@ const DATA_ALIGNMENT = 64;
 
 export class Guest {
   readonly vm: Vm;
-  readonly threads: VcpuThread[] = [];
+  readonly threads: readonly VcpuThread[];
+  readonly #ownThreads: boolean;
   readonly #symbols = new Map<string, number>();
   readonly #rings: (0 | 3)[] = [];
   #free = DATA_AT;
 
-  private constructor(vm: Vm) {
+  private constructor(vm: Vm, threads: readonly VcpuThread[], ownThreads: boolean) {
     this.vm = vm;
+    this.threads = threads;
+    this.#ownThreads = ownThreads;
   }
 
   /** Makes a VM with its vCPUs and threads; nothing has run yet and no record is kept. Throws RangeError on a bad number. */
@@ -68,14 +85,15 @@ export class Guest {
     if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_GUEST_VCPUS) {
       throw new RangeError(`a guest has 1..${MAX_GUEST_VCPUS} vCPUs, got ${vcpus}`);
     }
-    const cpu = options.cpu ?? ((vcpu) => (vcpu < availableParallelism() ? vcpu : undefined));
-    const guest = new Guest(kvm.createVm(GUEST_MEMORY_BYTES));
+    const threads = options.threads ?? (await startThreads(kvm, vcpus));
+    let guest: Guest | undefined;
     try {
+      guest = new Guest(kvm.createVm(GUEST_MEMORY_BYTES), threads, options.threads === undefined);
       guest.#layOut(vcpus, options.irqchip === true);
-      for (let i = 0; i < vcpus; i++) guest.threads.push(await VcpuThread.start(kvm.sys, cpu(i)));
       return guest;
     } catch (error) {
-      await guest.close();
+      if (guest !== undefined) await guest.close();
+      else if (options.threads === undefined) await Promise.all(threads.map((thread) => thread.close()));
       throw error;
     }
   }
@@ -173,9 +191,9 @@ export class Guest {
     return decodePvti(this.vm.memory.view, this.recordAt(vcpu));
   }
 
-  /** Stops the vCPUs, ends their threads, closes the VM. */
+  /** Stops the vCPUs, ends the threads that it started, closes the VM. */
   async close(): Promise<void> {
-    await Promise.all(this.threads.map((thread) => thread.close()));
+    await Promise.all(this.threads.map((thread) => (this.#ownThreads ? thread.close() : thread.stop())));
     this.vm.close();
   }
 

@@ -63,7 +63,7 @@ export function runVcpu(sys: Sys, vcpu: VcpuHandle, control: Int32Array, service
 /** Makes the thread leave KVM_RUN soon, for a reason that stands in memory already. From any thread. */
 export function kickThread(sys: Sys, pid: number, control: Int32Array, run: Uint8Array): void {
   Atomics.store(run, KVM_RUN.immediateExit, 1);
-  sys.libc.tgkill(pid, Atomics.load(control, CONTROL.tid), SIGUSR2);
+  sys.libc.tgkill(pid, Atomics.load(control, CONTROL.tid), SIGURG);
 }
 
-const SIGUSR2 = 12;
+const SIGURG = 23;

@@ -12,7 +12,7 @@ import type { Vcpu } from './kvm-vcpu.ts';
 import type { RunReply, RunRequest, WorkerData } from './kvm-worker.ts';
 import { type Sys, SystemCallError } from './sys.ts';
 
-const KICK_SIGNAL = 'SIGUSR2';
+const KICK_SIGNAL = 'SIGURG';
 const DEFAULT_DEADLINE_MS = 30_000;
 
 /** A guest that did not do what it was run for. */
@@ -33,7 +33,10 @@ const stopAll = (): void => {
   for (const thread of threads) thread.kick();
 };
 
-/** The signal's own action would end the process; it only has to interrupt a system call. */
+/**
+ * The signal only has to interrupt a system call, which it does where it has a handler. This one is ignored otherwise, so one
+ * that comes late hurts nobody, and unlike SIGUSR2 it means nothing to Node.
+ */
 function register(thread: VcpuThread): void {
   if (threads.size === 0) {
     process.on(KICK_SIGNAL, ignoreKick);
@@ -68,6 +71,7 @@ export class VcpuThread {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./kvm-worker.${extension}`, import.meta.url), {
       workerData: { control, cpu } satisfies WorkerData,
+      execArgv: ['--disable-warning=ExperimentalWarning'], // once a process is enough
     });
     const thread = new VcpuThread(sys, worker, new Int32Array(control));
     register(thread);
@@ -136,10 +140,15 @@ export class VcpuThread {
     kickThread(this.#sys, process.pid, this.#control, this.#run.bytes);
   }
 
-  /** Kicks its vCPU out and ends the thread; a run under way ends as `interrupted`. */
-  async close(): Promise<void> {
+  /** Kicks its vCPU out and waits until it is: a run under way ends as `interrupted`. */
+  async stop(): Promise<void> {
     this.kick();
     while (this.#run !== undefined) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Stops and ends the thread. */
+  async close(): Promise<void> {
+    await this.stop();
     if (this.#ended === undefined) await this.#worker.terminate();
     unregister(this);
   }
