@@ -80,8 +80,9 @@ function segmentsOf(read: ReadFile, header: Elf64Header, fileBytes: bigint): Cor
 
 /** The number of program headers where the header's 16 bits are too few: it is in section header 0. */
 function countBeyond(read: ReadFile, header: Elf64Header, fileBytes: bigint): number {
-  if (header.sectionHeadersOffset + BigInt(ELF64_SECTION_HEADER_BYTES) > fileBytes) {
-    throw new CoreError('is an ELF core whose section header, which counts the segments, lies beyond its end');
+  const end = header.sectionHeadersOffset + BigInt(ELF64_SECTION_HEADER_BYTES);
+  if (header.sectionHeadersOffset === 0n || end > fileBytes) {
+    throw new CoreError('is an ELF core without the section header that counts its segments');
   }
   const section = viewOf(read(Number(header.sectionHeadersOffset), ELF64_SECTION_HEADER_BYTES));
   return decodeStruct(ELF64_SECTION_HEADER_LAYOUT, section).info;

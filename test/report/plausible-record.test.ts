@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { PVTI } from '../../src/abi/pvti.ts';
+import { doubtsAt, nextCandidate } from '../../src/report/plausible-record.ts';
+import { tscToNs } from '../../src/scale/time-scale.ts';
+import { recordBytes } from './image-files.ts';
+
+const doubts = (bytes: Uint8Array) => doubtsAt(new DataView(bytes.buffer), 0);
+
+describe('doubtsAt()', () => {
+  test('doubtsAt() has none of a record as KVM writes it, stable or not, at any rate from 100 MHz to 10 GHz', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 100_001, max: 9_999_999 }), fc.constantFrom(0, 1, 2, 3), (khz, flags) => {
+        const { mul, shift } = tscToNs(BigInt(khz) * 1000n);
+        assert.deepEqual(doubts(recordBytes({ tscToSystemMul: mul, tscShift: shift, flags })), []);
+      }),
+    );
+  });
+
+  for (const [record, doubt] of [
+    [{ version: 0 }, 'version 0: never written'],
+    [{ version: 25 }, 'version odd: caught while it was written'],
+    [{ flags: 4 }, 'unknown flags 0x4'],
+    [{ tscToSystemMul: 0 }, 'multiplier below 2^31'],
+    [{ tscToSystemMul: 0x7fff_ffff, tscShift: 0 }, 'multiplier below 2^31'],
+    [{ tscShift: -4 }, 'a TSC of 2.08e+10 Hz'],
+    [{ tscShift: 5 }, 'a TSC of 4.06e+7 Hz'],
+    [{ tscTimestamp: 0n }, 'timestamp 0'],
+    [{ tscTimestamp: (1n << 64n) - 1n }, 'timestamp beyond 100 years'],
+    [{ systemTime: (1n << 64n) - 1n }, 'time beyond 100 years'],
+  ] as const) {
+    const [[field, value]] = Object.entries(record) as [[string, number | bigint]];
+    test(`doubtsAt() doubts a record with ${field} ${value}: ${doubt}`, () => {
+      assert.deepEqual(doubts(recordBytes(record)), [doubt]);
+    });
+  }
+
+  test('doubtsAt() doubts a record with any bit of its padding set', () => {
+    for (const at of [PVTI.pad0, PVTI.pad0 + 3, PVTI.pad, PVTI.pad + 1]) {
+      const bytes = recordBytes();
+      bytes[at] = 1;
+      assert.deepEqual(doubts(bytes), ['padding not zero']);
+    }
+  });
+});
+
+describe('nextCandidate()', () => {
+  type Next = typeof nextCandidate;
+
+  /** Words that are often those of a record; wherever nothing is doubtful there must be a candidate. */
+  function missesNothing(next: Next): void {
+    const word = fc.oneof(fc.constantFrom(0, 2, 24, 3_308_726_820 | 0, 0x1ff, 0x0ff), fc.integer());
+    const planted = fc.array(fc.nat({ max: 120 }), { maxLength: 6 });
+    fc.assert(
+      fc.property(fc.array(word, { minLength: 128, maxLength: 128 }), planted, (values, at) => {
+        const words = Int32Array.from(values);
+        const bytes = new Uint8Array(words.buffer);
+        for (const index of at) bytes.set(recordBytes(), index * 4);
+        const view = new DataView(words.buffer);
+        const expected: number[] = [];
+        for (let index = 0; index + 8 <= words.length; index++) {
+          if (doubtsAt(view, index * 4).length === 0) expected.push(index);
+        }
+        const found: number[] = [];
+        for (let index = next(words, 0, words.length); index !== -1; index = next(words, index + 1, words.length)) {
+          assert.ok(index + 8 <= words.length);
+          if (doubtsAt(view, index * 4).length === 0) found.push(index);
+        }
+        assert.deepEqual(found, expected);
+      }),
+      { numRuns: 1000 },
+    );
+  }
+
+  test('nextCandidate() passes over no record', () => missesNothing(nextCandidate));
+
+  test('that check catches one that jumps too far, one that ends early, and one that takes mul for signed', () => {
+    assert.throws(() => missesNothing((words, from, end) => (from % 2 === 0 ? nextCandidate(words, from, end) : -1)));
+    assert.throws(() => missesNothing((words, from, end) => nextCandidate(words, from, end - 1)));
+    assert.throws(() =>
+      missesNothing((words, from, end) => {
+        const at = nextCandidate(words, from, end);
+        return at === -1 || words[at + 6]! > 0 ? at : -1;
+      }),
+    );
+  });
+});
