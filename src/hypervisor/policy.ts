@@ -13,9 +13,17 @@ export type Freeze = 'none' | 'kvm' | 'record0' | 'all';
 /** How a record is written: see publish.ts. */
 export type Writer = '2014' | '2015' | 'today' | 'xen';
 
+/**
+ * Where a refreshed line begins: `kvm`, at a fresh sample of the host's clock, so that time jumps by what the arithmetic
+ * and the rate's rounding have lost since the last one; or `continuous`, where the old line stands at the moment of take-over,
+ * so that it neither jumps nor steps back, and goes on at the TSC's rate whatever the host's clock does.
+ */
+export type Base = 'kvm' | 'continuous';
+
 export interface Policy {
   readonly freeze: Freeze;
   readonly writer: Writer;
+  readonly base: Base;
   /**
    * What the update lock covers: `copy`, the VM-wide copy alone (KVM since 2021: of two updates at once the first to end lets
    * vCPUs in while the second still holds them out), or `whole`, from the freeze to its end.
@@ -27,6 +35,8 @@ export interface Policy {
   readonly update: 'repeat' | 'once';
   /** A request for new records on all vCPUs is served `at-once` (KVM since 6.19), or `delayed` by 100 ms for all but the asker. */
   readonly global: 'delayed' | 'at-once';
+  /** TSC catch-up takes a time before the TSC was written for one far ahead (`unsigned`, KVM), or waits (`forward`). */
+  readonly catchUp: 'unsigned' | 'forward';
 }
 
 /** What the shared functions know of a VM beyond its words. */
@@ -36,31 +46,37 @@ export interface VmSetup {
   readonly policy: Policy;
   /** The processor scales the guest's TSC: `tscRatio` counts. */
   readonly tscScaling: boolean;
+  /** The VM also keeps a Hyper-V reference TSC page: `hypervPage` counts. */
+  readonly hypervPage?: boolean;
 }
 
-const KVM_2015: Policy = {
+const KVM: Policy = {
   freeze: 'kvm',
-  writer: '2015',
-  lock: 'whole',
+  writer: 'today',
+  base: 'kvm',
+  lock: 'copy',
   offset: 'after',
   update: 'repeat',
-  global: 'delayed',
+  global: 'at-once',
+  catchUp: 'unsigned',
 };
+const KVM_2015: Policy = { ...KVM, writer: '2015', lock: 'whole', global: 'delayed' };
 
 /** The policies of the flavours. */
 export const POLICIES = {
   kvmclock: {
     freeze: 'record0',
     writer: 'today',
+    base: 'continuous',
     lock: 'whole',
     offset: 'within',
     update: 'once',
     global: 'at-once',
+    catchUp: 'forward',
   },
-  kvm: { freeze: 'kvm', writer: 'today', lock: 'copy', offset: 'after', update: 'repeat', global: 'at-once' },
+  kvm: KVM,
   'kvm-2015': KVM_2015,
   'kvm-2014': { ...KVM_2015, writer: '2014' },
-  xen: { freeze: 'none', writer: 'xen', lock: 'whole', offset: 'within', update: 'once', global: 'at-once' },
 } as const satisfies Record<string, Policy>;
 
 export type FlavourName = keyof typeof POLICIES;

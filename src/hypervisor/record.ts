@@ -10,16 +10,17 @@
  * A record that the updater made for an unstable VM holds a sample of the updater's own processor. Nobody but vCPU 0 may
  * use its line then, and vCPU 0 writes it anew before it enters, as CLOCK_UPDATE stays set.
  */
-
 import { KVM_MSR_ENABLED } from '../abi/msr.ts';
 import { PVCLOCK_GUEST_STOPPED, PVCLOCK_TSC_STABLE_BIT } from '../abi/pvti.ts';
-import { scaleTsc } from '../scale/tsc-ratio.ts';
+import { catchUp } from './catch-up.ts';
 import type { HostCpu } from './cpu.ts';
+import { guestTsc, mulOf, shiftOf } from './guest-tsc.ts';
+import { publishHypervPage } from './hyperv.ts';
 import { acquire, release } from './lock.ts';
 import { loadMasterCopy, loadMasterCopyOffsetAfter, type MasterCopy } from './master-copy.ts';
 import type { Policy, VmSetup } from './policy.ts';
-import { publish } from './publish.ts';
-import { VCPU_WORDS, vcpuWord } from './words.ts';
+import { type PvtiBody, publish } from './publish.ts';
+import { TIME_SCALE_CATCH_UP, VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
 /** What became of a request to write a record: `unknown-rate`, it must be asked for again; `inactive`, the guest keeps none. */
 export type Written = 'written' | 'inactive' | 'unknown-rate';
@@ -49,26 +50,56 @@ export function writeRecordFrom(
   stopped: boolean,
 ): Written {
   const record = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.record));
-  if ((record & BigInt(KVM_MSR_ENABLED)) === 0n) return 'inactive';
-  const timeScale = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.timeScale));
-  const mul = Number(timeScale & 0xffffffffn);
-  if (mul === 0) return 'unknown-rate';
-  const tscOffset = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscOffset));
-  const ratio = setup.tscScaling ? cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscRatio)) : undefined;
-  const hostTsc = copy.useMasterClock ? copy.masterCycleNow : cpu.hostTsc();
-  const hostNs = copy.useMasterClock ? copy.masterKernelNs : cpu.hostNs(); // the vCPU's own sample, in two steps
-  const body = {
-    tscTimestamp: BigInt.asUintN(64, (ratio === undefined ? hostTsc : scaleTsc(hostTsc, ratio)) + tscOffset),
-    systemTime: BigInt.asUintN(64, hostNs + copy.kvmclockOffset),
-    tscToSystemMul: mul,
-    tscShift: Number(BigInt.asIntN(8, timeScale >> 32n)),
-    flags: (copy.useMasterClock ? PVCLOCK_TSC_STABLE_BIT : 0) | (stopped ? PVCLOCK_GUEST_STOPPED : 0),
-  };
-  publish(cpu, setup.policy.writer, recordAddress(record), body, vcpuWord(vcpu, VCPU_WORDS.hostVersion));
+  const page = setup.hypervPage === true && vcpu === 0 ? cpu.load64(vmWord(VM_WORDS.hypervPage)) : 0n;
+  if (!isKept(record) && !isKept(page)) return 'inactive';
+  const body = bodyFrom(cpu, setup, vcpu, copy, stopped ? PVCLOCK_GUEST_STOPPED : 0);
+  if (body === undefined) return 'unknown-rate';
+  if (isKept(page)) publishHypervPage(cpu, addressOf(page), body);
+  if (!isKept(record)) return 'inactive';
+  publish(cpu, setup.policy.writer, addressOf(record), body, vcpuWord(vcpu, VCPU_WORDS.hostVersion));
   return 'written';
 }
 
-/** The address in a word `record`, and in a system-time MSR. */
-export function recordAddress(record: bigint): number {
-  return Number(record & ~BigInt(KVM_MSR_ENABLED));
+/** The record that `vcpu` would be given, with more `flags`; undefined while the TSC's rate is not known. */
+export function bodyFrom(
+  cpu: HostCpu,
+  setup: VmSetup,
+  vcpu: number,
+  copy: MasterCopy,
+  flags: number,
+): PvtiBody | undefined {
+  const timeScale = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.timeScale));
+  const mul = mulOf(timeScale);
+  if (mul === 0) return undefined;
+  const { useMasterClock } = copy;
+  const hostTsc = useMasterClock ? copy.masterCycleNow : cpu.hostTsc();
+  const hostNs = useMasterClock ? copy.masterKernelNs : cpu.hostNs(); // the vCPU's own sample, in two steps
+  const tsc = guestTsc(cpu, setup, vcpu, hostTsc);
+  const behind = (timeScale & TIME_SCALE_CATCH_UP) !== 0n;
+  const tscTimestamp = behind ? catchUp(cpu, setup.policy, vcpu, tsc, hostNs) : tsc;
+  const systemTime = BigInt.asUintN(64, hostNs + copy.kvmclockOffset);
+  if (!useMasterClock && setup.policy.base === 'continuous') noteOwnLine(cpu, vcpu, hostTsc, systemTime);
+  return {
+    tscTimestamp,
+    systemTime,
+    tscToSystemMul: mul,
+    tscShift: shiftOf(timeScale),
+    flags: flags | (useMasterClock ? PVCLOCK_TSC_STABLE_BIT : 0),
+  };
+}
+
+/** Where this vCPU's own line begins, so that a line of all vCPUs can begin no lower. */
+function noteOwnLine(cpu: HostCpu, vcpu: number, hostTsc: bigint, systemTime: bigint): void {
+  cpu.store64(vcpuWord(vcpu, VCPU_WORDS.ownHostTsc), hostTsc);
+  cpu.store64(vcpuWord(vcpu, VCPU_WORDS.ownSystemTime), systemTime);
+}
+
+/** Bit 0 of the words `record` and `hypervPage`, and of their MSRs. */
+export function isKept(word: bigint): boolean {
+  return (word & BigInt(KVM_MSR_ENABLED)) !== 0n;
+}
+
+/** The address in such a word. */
+export function addressOf(word: bigint): number {
+  return Number(word & ~BigInt(KVM_MSR_ENABLED));
 }
