@@ -85,8 +85,15 @@ export interface Progress {
 
 export function progressOn(output: Output): Progress {
   if (!output.isTerminal) return { show() {}, clear() {} };
+  let shown = false;
   return {
-    show: (text) => output.write(`\r\x1b[2K${text}`),
-    clear: () => output.write('\r\x1b[2K'),
+    show(text) {
+      output.write(`\r\x1b[2K${text}`);
+      shown = true;
+    },
+    clear() {
+      if (shown) output.write('\r\x1b[2K');
+      shown = false;
+    },
   };
 }

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { formatNs, grouped, progressOn, styled, table, wantsColour } from '../../src/report/text.ts';
+
+function output(isTerminal: boolean) {
+  const written: string[] = [];
+  return { isTerminal, colour: isTerminal, written, write: (text: string) => void written.push(text) };
+}
+
+describe('table()', () => {
+  test('table() aligns columns, left or right, and ends no line with spaces', () => {
+    const rows = [
+      ['reader', 'ns', 'remark'],
+      ['landed', '26.7', ''],
+      ['before', '110', 'twice the vCPU'],
+    ];
+    assert.equal(
+      table(rows, ['left', 'right']),
+      'reader    ns  remark\n' + 'landed  26.7\n' + 'before   110  twice the vCPU\n',
+    );
+  });
+
+  test('table() takes rows of different length, and none at all', () => {
+    assert.equal(table([['a'], ['bb', 'c']]), 'a\nbb  c\n');
+    assert.equal(table([]), '');
+  });
+
+  test('table() counts no colour in the width', () => {
+    const red = styled(output(true), 'red', 'no');
+    assert.equal(
+      table([
+        [red, 'x'],
+        ['yes', 'x'],
+      ]),
+      `${red}   x\nyes  x\n`,
+    );
+  });
+});
+
+describe('formatNs()', () => {
+  for (const [ns, text] of [
+    [0, '0.00 ns'],
+    [1.234, '1.23 ns'],
+    [19.44, '19.4 ns'],
+    [640.2, '640 ns'],
+    [1250, '1.25 us'],
+    [3_100_000_000, '3.10 s'],
+    [42_000_000, '42.0 ms'],
+    [-1250, '-1.25 us'],
+    [999.9, '1000 ns'],
+  ] as const) {
+    test(`formatNs(${ns}) is ${text}`, () => assert.equal(formatNs(ns), text));
+  }
+});
+
+test('grouped() sets thousands apart', () => {
+  assert.equal(grouped(10_000_000), '10 000 000');
+  assert.equal(grouped(17_179_869_184n), '17 179 869 184');
+  assert.equal(grouped(-1234), '-1 234');
+  assert.equal(grouped(999), '999');
+});
+
+test('styled() colours only where the output shows it', () => {
+  assert.equal(styled(output(true), 'green', 'sound'), '\x1b[32msound\x1b[0m');
+  assert.equal(styled(output(false), 'green', 'sound'), 'sound');
+});
+
+test('wantsColour() asks for a terminal, and heeds NO_COLOR and TERM=dumb', () => {
+  assert.equal(wantsColour(true, {}), true);
+  assert.equal(wantsColour(false, {}), false);
+  assert.equal(wantsColour(true, { NO_COLOR: '1' }), false);
+  assert.equal(wantsColour(true, { NO_COLOR: '' }), true);
+  assert.equal(wantsColour(true, { TERM: 'dumb' }), false);
+});
+
+test('progressOn() rewrites one line of a terminal, and writes nothing elsewhere', () => {
+  const terminal = output(true);
+  const file = output(false);
+  for (const each of [terminal, file]) {
+    const progress = progressOn(each);
+    progress.show('half');
+    progress.clear();
+    progress.clear();
+  }
+  assert.deepEqual(terminal.written, ['\r\x1b[2Khalf', '\r\x1b[2K']);
+  assert.deepEqual(file.written, []);
+});
