@@ -24,6 +24,7 @@ const CLOCK_FUNCTIONS = {
   kvmclock_read_landed: { return: 'uint64', arguments: ['uint64'] },
   kvmclock_read_cached: { return: 'uint64', arguments: ['uint64', 'uint64'] },
   kvmclock_read_relaxed: { return: 'uint64', arguments: ['uint64'] },
+  kvmclock_at: { return: 'uint64', arguments: ['uint64', 'uint64'] },
   kvmclock_rdtsc: { return: 'uint64', arguments: [] },
   kvmclock_rdtsc_lfence: { return: 'uint64', arguments: [] },
   kvmclock_rdtsc_ordered: { return: 'uint64', arguments: [] },

@@ -8,6 +8,7 @@
  * from it before the kernel itself has copied from it on our behalf. What else these mappings hold is nobody's interface.
  */
 import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { PAGE_BYTES, type Sys, type Unavailable } from './sys.ts';
 
 export interface VvarPage {
@@ -16,10 +17,13 @@ export interface VvarPage {
   readonly where: string;
 }
 
-const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) r\S* .*\[(vvar|vvar_vclock)\]$/;
+const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) .*\[(vvar|vvar_vclock)\]$/;
 
-/** The page's place by /proc/self/maps, given as text. */
-export function pageFromMaps(maps: string): VvarPage | undefined {
+/** From this version on the clocks' pages have a mapping of their own, and [vvar] holds something else in its second page. */
+const OWN_MAPPING_SINCE = [6, 13] as const;
+
+/** The page's place by /proc/self/maps, given as text, on a kernel of `release` ("6.18.44-..."). */
+export function pageFromMaps(maps: string, release: string): VvarPage | undefined {
   const found = new Map<string, { start: bigint; end: bigint }>();
   for (const line of maps.split('\n')) {
     const match = MAPPING.exec(line);
@@ -27,6 +31,9 @@ export function pageFromMaps(maps: string): VvarPage | undefined {
   }
   const vclock = found.get('vvar_vclock');
   if (vclock !== undefined) return { address: vclock.start, where: '[vvar_vclock], page 0' };
+  const [major = 0, minor = 0] = release.split('.').map((part) => Number.parseInt(part, 10));
+  const [sinceMajor, sinceMinor] = OWN_MAPPING_SINCE;
+  if (major > sinceMajor || (major === sinceMajor && minor >= sinceMinor)) return undefined;
   const vvar = found.get('vvar');
   const second = vvar === undefined ? undefined : vvar.start + BigInt(PAGE_BYTES);
   if (second === undefined || second >= vvar!.end) return undefined;
@@ -41,10 +48,12 @@ export function findVvarPage(sys: Sys): VvarPage | Unavailable {
   } catch (error) {
     return { unavailable: `/proc/self/maps cannot be read (${(error as { code?: string }).code ?? String(error)})` };
   }
-  const page = pageFromMaps(maps);
+  const page = pageFromMaps(maps, release());
   if (page === undefined) return { unavailable: 'this kernel maps no page of records into the process' };
   if (!sys.readable(page.address, PAGE_BYTES)) {
-    return { unavailable: `the page of records (${page.where}) is not backed: this kernel does not use kvm-clock` };
+    return {
+      unavailable: `the page of records (${page.where}) cannot be read: the kernel backs it where kvm-clock was used since boot, and only there`,
+    };
   }
   return page;
 }

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { test } from 'node:test';
+import { liveHere } from '../machine/live-here.ts';
+
+const MAIN = path.join(import.meta.dirname, '../../src/cli/main.ts');
+
+function run(flags: readonly string[], ...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...flags, MAIN, ...args], { encoding: 'utf8' });
+  return { status, stdout, stderr };
+}
+
+const SPREAD = ['min', 'median', 'max'];
+
+test('doctor --json prints one object with the documented keys, and its verdict is its exit status', (t) => {
+  if (liveHere(t) === undefined) return;
+  const { status, stdout, stderr } = run([], 'doctor', '--json');
+  assert.equal(stderr, '');
+  const report = JSON.parse(stdout);
+  assert.equal(report.machine, 'live');
+  assert.equal(status, { sound: 0, unsound: 1, unknown: 2 }[report.verdict as 'sound']);
+  for (const record of report.records) {
+    assert.deepEqual([typeof record.vcpu, typeof record.version, typeof record.flags], ['number', 'number', 'number']);
+    assert.match(record.tscTimestamp, /^\d+$/);
+    assert.match(record.systemTime, /^\d+$/);
+  }
+  assert.deepEqual(report.readers.map(({ name }: { name: string }) => name).slice(0, 6), [
+    'before',
+    'rfc',
+    'landed',
+    'cached',
+    'relaxed',
+    'lfence-rdtsc',
+  ]);
+  for (const { ns } of [...report.readers, ...report.javascript]) assert.deepEqual(Object.keys(ns), SPREAD);
+  assert.equal(report.warps.reads, 10_000_000);
+  assert.deepEqual(
+    report.drift.map(({ against }: { against: string }) => against),
+    ['CLOCK_MONOTONIC_RAW', 'CLOCK_MONOTONIC'],
+  );
+});
+
+test('the default command is doctor, without colour where there is no terminal', (t) => {
+  if (liveHere(t) === undefined) return;
+  const { status, stdout } = run([]);
+  assert.ok(status === 0 || status === 1);
+  assert.match(stdout, /^(sound: this clock can be trusted|NOT SOUND)\n/);
+  assert.ok(!stdout.includes('\x1b'));
+});
+
+test('doctor says unknown, with the command that helps, and exits with 2 when this Node has no ffi', () => {
+  const { status, stdout } = run(['--no-experimental-ffi'], 'doctor');
+  assert.equal(status, 2);
+  assert.match(stdout, /^unknown/);
+  assert.match(stdout, /no node:ffi/);
+  assert.match(stdout, /npx -y -p node@26 -p kvmclock kvmclock doctor/);
+});
+
+test('bench --json prints one object with every reader and every call', (t) => {
+  if (liveHere(t) === undefined) return;
+  const { status, stdout, stderr } = run([], 'bench', '--rounds', '1', '--json');
+  assert.deepEqual([status, stderr], [0, '']);
+  const { machine, readers, javascript } = JSON.parse(stdout);
+  assert.equal(machine, 'live');
+  const names = [
+    'before',
+    'rfc',
+    'landed',
+    'cached',
+    'relaxed',
+    'lfence-rdtsc',
+    'rdtscp',
+    'rdtsc',
+    'vdso-clock-gettime',
+    'syscall-clock-gettime',
+  ];
+  assert.deepEqual(
+    readers.map(({ name }: { name: string }) => name),
+    names,
+  );
+  const calls = [
+    'now',
+    'nowNs',
+    'nowRelaxedNs',
+    'hrtime.bigint',
+    'hrtime.bigint-hoisted',
+    'hrtime',
+    'performance.now',
+    'Date.now',
+  ];
+  assert.deepEqual(
+    javascript.map(({ name }: { name: string }) => name),
+    calls,
+  );
+});
+
+test('bench refuses a number of rounds that is none, in one line', () => {
+  for (const rounds of ['0', '1.5', 'many', '1001']) {
+    const { status, stderr } = run([], 'bench', '--rounds', rounds);
+    assert.equal(status, 2);
+    assert.match(stderr, /^kvmclock bench: --rounds must be a whole number from 1 to 1000, got "[^"]*"\n$/);
+  }
+});

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { epochClock } from '../../src/machine/epoch.ts';
+
+const SECOND = 1_000_000_000n;
+
+/** A world with a clock that starts at 5 s and a wall clock, both moved by hand. */
+function world(wallStart: bigint, errorNs = 0n) {
+  const state = { now: 5n * SECOND, wall: wallStart };
+  const epoch = epochClock(
+    () => state.now,
+    () => ({ ns: state.wall, errorNs }),
+  );
+  const pass = (ns: bigint, wallNs = ns) => {
+    state.now += ns;
+    state.wall += wallNs;
+  };
+  return { state, epoch, pass };
+}
+
+test('epochNow() follows wall time when nobody sets it', () => {
+  const { state, epoch, pass } = world(1_700_000_000n * SECOND);
+  for (let i = 0; i < 10; i++) {
+    pass(SECOND / 3n);
+    assert.equal(epoch.epochNow(), state.wall);
+  }
+});
+
+test('epochNow() steps forward to wall time within a second when that was set ahead', () => {
+  const { state, epoch, pass } = world(1_700_000_000n * SECOND);
+  epoch.epochNow();
+  pass(SECOND * 2n, SECOND * 3600n);
+  assert.equal(epoch.epochNow(), state.wall);
+});
+
+test('epochNow() runs at half speed, and never back, when wall time was set back', () => {
+  const { state, epoch, pass } = world(1_700_000_000n * SECOND);
+  pass(SECOND / 2n);
+  const before = epoch.epochNow();
+  state.wall -= 4n * SECOND;
+  pass(2n * SECOND);
+  const held = epoch.epochNow();
+  assert.ok(held >= before);
+  let last = held;
+  for (let i = 0; i < 20; i++) {
+    pass(SECOND / 2n);
+    const now = epoch.epochNow();
+    assert.ok(now >= last, 'never back');
+    assert.ok(now - last <= SECOND / 2n, 'no faster than the clock');
+    last = now;
+  }
+  assert.equal(last, state.wall, 'and arrives');
+});
+
+test('epochNow() never steps back whatever the wall clock does', () => {
+  const step = fc.record({ pass: fc.bigInt(0n, 5n * SECOND), set: fc.bigInt(-10n * SECOND, 10n * SECOND) });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 50 }), (steps) => {
+      const { state, epoch, pass } = world(1_700_000_000n * SECOND);
+      let last = epoch.epochNow();
+      for (const { pass: ns, set } of steps) {
+        pass(ns);
+        state.wall += set;
+        const now = epoch.epochNow();
+        if (now < last) return false;
+        last = now;
+      }
+      return true;
+    }),
+  );
+});
+
+test('the same check catches an epoch clock that follows the wall clock back', () => {
+  const { state, pass } = world(1_700_000_000n * SECOND);
+  const naive = () => state.wall;
+  const before = naive();
+  pass(SECOND, -SECOND);
+  assert.ok(naive() < before);
+});
+
+test('epochNow() leaves a coarse wall clock alone within its error', () => {
+  const { state, epoch, pass } = world(1_700_000_000n * SECOND, 1_000_000n);
+  epoch.epochNow();
+  pass(2n * SECOND, 2n * SECOND - 900_000n);
+  assert.equal(epoch.epochNow(), state.wall + 900_000n);
+});
+
+test('hrTime() splits at the second', () => {
+  const { epoch } = world(1_700_000_000n * SECOND + 42n);
+  assert.deepEqual(epoch.hrTime(), [1_700_000_000, 42]);
+});
