@@ -172,7 +172,7 @@ function readable(sys: Sys, address: bigint, length: number): boolean {
   sys.check('pipe2', sys.libc.pipe2(sys.ffi.getRawPointer(fds), O_CLOEXEC));
   const [readEnd, writeEnd] = fds as unknown as [number, number];
   try {
-    for (let at = address; at < address + BigInt(length); at += BigInt(PAGE_BYTES)) {
+    for (let at = address; at < address + BigInt(length); at = pageAfter(at)) {
       if (sys.libc.write(writeEnd, at, 1n) !== 1n) return false;
     }
     return true;
@@ -181,6 +181,8 @@ function readable(sys: Sys, address: bigint, length: number): boolean {
     sys.libc.close(writeEnd);
   }
 }
+
+const pageAfter = (address: bigint): bigint => (address | BigInt(PAGE_BYTES - 1)) + 1n;
 
 function load<const T extends NodeFfi.FunctionDefinitions>(
   sys: Sys,
