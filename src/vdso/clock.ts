@@ -8,24 +8,8 @@
 import { CPUID_EXTENDED_FEATURES, CPUID_RDTSCP_BIT } from '../abi/cpuid.ts';
 import { emitCached } from './cached.ts';
 import { type Code, CodeBuilder, type Context } from './code.ts';
-import {
-  eax,
-  ecx,
-  edi,
-  edx,
-  type Label,
-  type Memory,
-  mem,
-  r8,
-  rax,
-  rbx,
-  rcx,
-  rdi,
-  rdx,
-  rsi,
-  rsp,
-} from './operands.ts';
-import { emitBefore, emitCyclesToNs, emitLanded, emitRdtscOrdered, emitRfc, emitVcpu } from './readers.ts';
+import { eax, ecx, edi, edx, type Label, type Memory, mem, rax, rbx, rcx, rdi, rdx, rsi, rsp } from './operands.ts';
+import { emitBefore, emitBodyToNs, emitLanded, emitLoadBody, emitRdtscOrdered, emitRfc, emitVcpu } from './readers.ts';
 import type { Assembler } from './x86.ts';
 
 /** The image's own words, at the start of its writable segment. */
@@ -89,7 +73,8 @@ export function clockCode(): Code {
     a.mov(eax, { ...rsi, bits: 32 });
     a.mov(rdx, rsi);
     a.shrImmediate(rdx, 32);
-    emitCyclesToNs(context);
+    emitLoadBody(a);
+    emitBodyToNs(context);
     a.ret();
   });
 
@@ -173,12 +158,14 @@ function emitKernelClock(a: Assembler): void {
 }
 
 /**
- * offset = the record's time - the kernel's, with the record read on both sides of the kernel and the middle taken.
- * Left as it was where the record is not stable or none is attached. Returns 1 where it was set, else 0.
+ * offset = the record's time - the kernel's, with the record read on both sides of the kernel and the middle taken; again
+ * where the hypervisor set the clock back between the two. Left as it was where the record is not stable or none is
+ * attached. Returns 1 where it was set, else 0.
  */
 function emitAnchor(a: Assembler, landed: Label, records: Memory, offset: Memory): void {
-  const [none, unstable] = [a.label('none'), a.label('unstable')];
+  const [again, none, unstable] = [a.label('again'), a.label('none'), a.label('unstable')];
   a.push(rbx);
+  a.bind(again);
   a.mov(rdi, records);
   a.test(rdi, rdi);
   a.jcc('e', none);
@@ -187,14 +174,14 @@ function emitAnchor(a: Assembler, landed: Label, records: Memory, offset: Memory
   a.jcc('e', unstable);
   a.mov(rbx, rax);
   emitKernelClock(a);
-  a.mov(r8, rax);
-  a.push(r8);
+  a.push(rax);
   a.mov(rdi, records);
   a.call(landed);
   a.pop(rcx);
   a.aluImmediate('cmp', rax, -1);
   a.jcc('e', unstable);
   a.alu('sub', rax, rbx);
+  a.jcc('b', again);
   a.shrImmediate(rax, 1);
   a.alu('add', rax, rbx);
   a.alu('sub', rax, rcx);

@@ -35,7 +35,9 @@ export class Encoder {
     const view = new DataView(code.buffer);
     for (const { at, label, trailing, addend } of this.#fixups) {
       if (label.at === undefined) throw new Error(`label ${label.name} is never bound`);
-      view.setInt32(at, label.at + addend - (at + 4 + trailing), true);
+      const distance = label.at + addend - (at + 4 + trailing);
+      checkRange(`label ${label.name}: distance`, distance, -(2 ** 31), 2 ** 31 - 1);
+      view.setInt32(at, distance, true);
     }
     return code;
   }
@@ -60,6 +62,9 @@ export class Encoder {
 
   /** `trailing`: bytes of immediate that follow, which a rip-relative displacement must count over. */
   protected modrm(opcode: number[], register: Register, other: Operand, trailing = 0): void {
+    if (isRegister(other) && other.bits !== register.bits) {
+      throw new Error(`${register.name} and ${other.name}: registers of two sizes`);
+    }
     this.#encode(opcode, register.code, other, trailing, register.bits === 64);
   }
 
@@ -74,6 +79,7 @@ export class Encoder {
   }
 
   #encode(opcode: number[], field: number, other: Operand, trailing: number, wide: boolean): void {
+    if (!isRegister(other)) checkMemory(other);
     const base = isRegister(other) ? other : other.base;
     const index = isRegister(other) ? undefined : other.index;
     const rex =
@@ -93,8 +99,7 @@ export class Encoder {
       this.emit32(0);
       return;
     }
-    if (base === undefined) throw new Error('memory operand: needs a base or a label');
-    const low = base.code & 7;
+    const low = base!.code & 7;
     const needsSib = index !== undefined || low === 4; // rsp and r12 only stand in a SIB
     const mod = displacement === 0 && low !== 5 ? 0 : displacement >= -128 && displacement <= 127 ? 0x40 : 0x80;
     this.emit(mod | reg | (needsSib ? 4 : low));
@@ -102,4 +107,21 @@ export class Encoder {
     if (mod === 0x40) this.emit(displacement & 0xff);
     else if (mod === 0x80) this.emit32(displacement);
   }
+}
+
+/** Throws RangeError where `value` is not an integer in low..high. */
+export function checkRange(what: string, value: number, low: number, high: number): void {
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw new RangeError(`${what} must be an integer ${low}..${high}, got ${value}`);
+  }
+}
+
+function checkMemory({ base, index, displacement, label }: Memory): void {
+  checkRange('displacement', displacement, -(2 ** 31), 2 ** 31 - 1);
+  if (label !== undefined && (base ?? index) !== undefined) throw new Error('memory: rip takes no base and no index');
+  if (label === undefined && base === undefined) throw new Error('memory: needs a base or a label');
+  for (const register of [base, index]) {
+    if (register?.bits === 32) throw new Error(`memory: ${register.name} is no 64-bit register`);
+  }
+  if (index?.code === 4) throw new Error('memory: rsp cannot be an index');
 }

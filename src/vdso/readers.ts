@@ -7,25 +7,7 @@
  */
 import { PVCLOCK_TSC_STABLE_BIT, PVTI, PVTI_SIZE } from '../abi/pvti.ts';
 import type { Context } from './code.ts';
-import {
-  eax,
-  ecx,
-  esi,
-  type Label,
-  mem,
-  r8,
-  r8d,
-  r9,
-  r9d,
-  r10,
-  r10d,
-  r11,
-  rax,
-  rcx,
-  rdi,
-  rdx,
-  rsp,
-} from './operands.ts';
+import { eax, ecx, esi, type Label, mem, r8, r8d, r9, r10, r10d, r11, rax, rdi, rdx, rsp } from './operands.ts';
 import type { Assembler } from './x86.ts';
 
 /** The selector whose segment limit holds the vCPU number in its low 12 bits, on Linux and in our KVM guests. */
@@ -49,20 +31,24 @@ export function emitRdtscOrdered({ a, cold, hasRdtscp }: Context): void {
   });
 }
 
+/** The body of the record at rdi: r10d = mul, ecx = shift, r11 = systemTime, r8 = tscTimestamp. */
+export function emitLoadBody(a: Assembler): void {
+  a.mov(r10d, mem(rdi, PVTI.tscToSystemMul));
+  a.movsxByte(ecx, mem(rdi, PVTI.tscShift));
+  a.mov(r11, mem(rdi, PVTI.systemTime));
+  a.mov(r8, mem(rdi, PVTI.tscTimestamp));
+}
+
 /**
- * rax = the time by the record at rdi, of the TSC in edx:eax. Spoils rcx, rdx, r8 to r11.
+ * rax = the time of the TSC in edx:eax, by the body that emitLoadBody has loaded. Spoils rcx, rdx, r8 to r11.
  *
  * (d >> n) * mul >> 32 is (d with its low n bits clear) * (mul << (32 - n)) >> 64: the high half of one product, so that
  * only subtract, mask, add and multiply stand behind the TSC; factor and mask are made while the TSC is being read.
  * The mask may be applied before the TSC's high half is added, as that has none of the masked bits.
  */
-export function emitCyclesToNs({ a, cold }: Context): void {
+export function emitBodyToNs({ a, cold }: Context): void {
   const anyShift = a.label('any shift');
   const done = a.label('ns');
-  a.mov(r10d, mem(rdi, PVTI.tscToSystemMul));
-  a.movsxByte(ecx, mem(rdi, PVTI.tscShift));
-  a.mov(r11, mem(rdi, PVTI.systemTime));
-  a.mov(r8, mem(rdi, PVTI.tscTimestamp));
   emitFactorAndMask(a, anyShift);
   emitLine(a);
   a.bind(done);
@@ -73,17 +59,18 @@ export function emitCyclesToNs({ a, cold }: Context): void {
   });
 }
 
-/** r10 = mul << (32 + shift), r9 = the mask of the bits that a right shift leaves, from r10d and ecx; else to `anyShift`. */
+/**
+ * r10 = mul << (32 - n), r9 = the mask of the bits that a right shift by n leaves, from r10d and the shift -n in ecx; or to
+ * `anyShift` with r10 as it was and n in ecx, where n is not in 0..31: a TSC slower than 1 GHz, or nonsense.
+ */
 export function emitFactorAndMask(a: Assembler, anyShift: Label): void {
-  a.lea(r9d, mem(rcx, 31));
-  a.aluImmediate('cmp', r9d, 31);
-  a.jcc('a', anyShift); // shift not in -31..0: a TSC slower than 1 GHz, or nonsense
+  a.neg(ecx);
+  a.aluImmediate('cmp', ecx, 31);
+  a.jcc('a', anyShift);
   a.movImmediate(r9, -1);
-  a.neg(ecx);
   a.shlCl(r9);
-  a.neg(ecx);
-  a.aluImmediate('add', ecx, NSEC_FRACTION_BITS);
-  a.shlCl(r10);
+  a.shlImmediate(r10, NSEC_FRACTION_BITS);
+  a.shrCl(r10);
 }
 
 /** rax = r11 + scaled (edx:eax - r8), by factor r10 and mask r9. */
@@ -96,23 +83,23 @@ export function emitLine(a: Assembler): void {
   a.lea(rax, { base: rdx, index: r11, displacement: 0 });
 }
 
-/** The same for every shift, as the definition has it: a left shift drops what passes bit 63, 64 or more leave nothing. */
+/** The same for a right shift by n = ecx, any: n below 0 shifts left and drops what passes bit 63, 64 or more leave nothing. */
 function emitLineOfAnyShift(a: Assembler): void {
-  const [right, nothing, multiply] = [a.label('right'), a.label('nothing'), a.label('multiply')];
+  const [left, nothing, multiply] = [a.label('left'), a.label('nothing'), a.label('multiply')];
   a.alu('sub', rax, r8);
   a.shlImmediate(rdx, 32);
   a.alu('add', rax, rdx);
   a.test(ecx, ecx);
-  a.jcc('s', right);
-  a.aluImmediate('cmp', ecx, 63);
-  a.jcc('a', nothing);
-  a.shlCl(rax);
-  a.jmp(multiply);
-  a.bind(right);
-  a.neg(ecx);
+  a.jcc('s', left);
   a.aluImmediate('cmp', ecx, 63);
   a.jcc('a', nothing);
   a.shrCl(rax);
+  a.jmp(multiply);
+  a.bind(left);
+  a.neg(ecx);
+  a.aluImmediate('cmp', ecx, 63);
+  a.jcc('a', nothing);
+  a.shlCl(rax);
   a.jmp(multiply);
   a.bind(nothing);
   a.alu('xor', eax, eax);
@@ -128,8 +115,8 @@ function emitReadBegin(a: Assembler): void {
   a.aluImmediate('and', esi, ~1);
 }
 
-/** Back to `retry` where the version at rdi is not esi any more. */
-function emitReadRetry({ a, cold }: Context, retry: Label): void {
+/** Back to `retry` where the version at rdi is not esi any more. Returns where that jump goes: it pauses on its way. */
+function emitReadRetry({ a, cold }: Context, retry: Label): Label {
   const again = a.label('again');
   a.alu('cmp', mem(rdi, PVTI.version), esi);
   a.jcc('ne', again);
@@ -138,9 +125,10 @@ function emitReadRetry({ a, cold }: Context, retry: Label): void {
     a.pause();
     a.jmp(retry);
   });
+  return again;
 }
 
-export function emitStableOr(a: Assembler, unstable: Label): void {
+function emitStableOr(a: Assembler, unstable: Label): void {
   a.testByte(mem(rdi, PVTI.flags), PVCLOCK_TSC_STABLE_BIT);
   a.jcc('e', unstable);
 }
@@ -154,8 +142,9 @@ export function emitLanded(context: Context, unstable: Label, tsc: 'ordered' | '
   emitStableOr(a, unstable);
   if (tsc === 'ordered') emitRdtscOrdered(context);
   else a.rdtsc();
-  emitCyclesToNs(context);
+  emitLoadBody(a);
   emitReadRetry(context, retry);
+  emitBodyToNs(context); // after the version's check: it is no access, and so less is left to retire behind the product
 }
 
 /** guest/rfc.ts: the bit before the loop. */
@@ -166,14 +155,15 @@ export function emitRfc(context: Context, unstable: Label): void {
   a.bind(retry);
   emitReadBegin(a);
   emitRdtscOrdered(context);
-  emitCyclesToNs(context);
+  emitLoadBody(a);
   emitReadRetry(context, retry);
+  emitBodyToNs(context);
 }
 
 /** guest/before.ts, with the fences that Linux had then: LFENCE on both sides of the TSC, and LSL for the vCPU number. */
 export function emitBefore(context: Context, unstable: Label): void {
-  const { a, cold } = context;
-  const [retry, moved] = [a.label('retry'), a.label('moved')];
+  const { a } = context;
+  const retry = a.label('retry');
   const records = mem(rsp, -8); // in the red zone
   const vcpu = mem(rsp, -16);
   const flags = mem(rsp, -24);
@@ -187,23 +177,19 @@ export function emitBefore(context: Context, unstable: Label): void {
   emitReadBegin(a);
   a.lfence();
   a.rdtsc();
-  emitCyclesToNs(context);
+  emitLoadBody(a);
+  emitBodyToNs(context);
   a.movzxByte(r8d, mem(rdi, PVTI.flags));
   a.mov(flags, r8d);
   a.mov(r9, rax);
   a.lfence();
   emitVcpu(a);
+  const again = emitReadRetry(context, retry);
   a.alu('cmp', eax, vcpu);
+  a.jcc('ne', again);
   a.mov(rax, r9);
-  a.jcc('ne', moved);
-  emitReadRetry(context, retry);
   a.testByte(flags, PVCLOCK_TSC_STABLE_BIT);
   a.jcc('e', unstable);
-  cold.add(() => {
-    a.bind(moved);
-    a.pause();
-    a.jmp(retry);
-  });
 }
 
 /** eax = the number of the vCPU. Spoils ecx. */

@@ -3,14 +3,14 @@
  * order, labels resolved at the end. It refuses what it cannot encode; it never picks another instruction instead.
  */
 
-import { Encoder } from './encoding.ts';
+import { checkRange, Encoder } from './encoding.ts';
 import { isRegister, type Label, type Memory, type Operand, type Register, rax } from './operands.ts';
 
 /** Condition codes of jcc, by their low four bits. */
 const CONDITION = { b: 2, ae: 3, e: 4, ne: 5, be: 6, a: 7, s: 8, ns: 9, l: 12, ge: 13, le: 14, g: 15 } as const;
 export type Condition = keyof typeof CONDITION;
 
-/** The eight classic operations, by the number that their opcodes share. */
+/** The classic operations, by the number that their opcodes share. */
 const ALU = { add: 0, or: 1, and: 4, sub: 5, xor: 6, cmp: 7 } as const;
 export type AluOperation = keyof typeof ALU;
 
@@ -24,10 +24,10 @@ export class Assembler extends Encoder {
   /** mov r32, imm32 (zero-extended) or mov r64, imm32 (sign-extended). */
   movImmediate(to: Register, value: number): void {
     if (to.bits === 64) {
-      checkRange('mov', value, -(2 ** 31), 2 ** 31 - 1);
+      checkRange('mov: immediate', value, -(2 ** 31), 2 ** 31 - 1);
       this.modrmDigit([0xc7], 0, to, 4);
     } else {
-      checkRange('mov', value, -(2 ** 31), 2 ** 32 - 1);
+      checkRange('mov: immediate', value, -(2 ** 31), 2 ** 32 - 1);
       if (to.code >= 8) this.emit(0x41);
       this.emit(0xb8 + (to.code & 7));
     }
@@ -62,7 +62,7 @@ export class Assembler extends Encoder {
     bits: 32 | 64 = isRegister(to) ? to.bits : 32,
   ): void {
     const short = value >= -128 && value <= 127;
-    checkRange(operation, value, -(2 ** 31), 2 ** 31 - 1);
+    checkRange(`${operation}: immediate`, value, -(2 ** 31), 2 ** 31 - 1);
     this.modrmDigit([short ? 0x83 : 0x81], ALU[operation], to, short ? 1 : 4, bits);
     if (short) this.emit(value & 0xff);
     else this.emit32(value);
@@ -74,12 +74,14 @@ export class Assembler extends Encoder {
 
   /** test byte [memory], imm8. */
   testByte(at: Memory, mask: number): void {
+    checkRange('test byte: immediate', mask, -128, 255);
     this.modrmDigit([0xf6], 0, at, 1, 32);
     this.emit(mask & 0xff);
   }
 
   /** cmp byte [memory], imm8. */
   cmpByte(at: Memory, value: number): void {
+    checkRange('cmp byte: immediate', value, -128, 255);
     this.modrmDigit([0x80], 7, at, 1, 32);
     this.emit(value & 0xff);
   }
@@ -91,11 +93,13 @@ export class Assembler extends Encoder {
   }
 
   shlImmediate(to: Register, count: number): void {
+    checkRange('shl: count', count, 0, to.bits - 1);
     this.modrmDigit([0xc1], 4, to, 1);
     this.emit(count);
   }
 
   shrImmediate(to: Register, count: number): void {
+    checkRange('shr: count', count, 0, to.bits - 1);
     this.modrmDigit([0xc1], 5, to, 1);
     this.emit(count);
   }
@@ -111,6 +115,7 @@ export class Assembler extends Encoder {
 
   /** shrd to, from, count: shifts `to` right and fills it from the low bits of `from`. */
   shrd(to: Register, from: Register, count: number): void {
+    checkRange('shrd: count', count, 0, to.bits - 1);
     this.modrm([0x0f, 0xac], from, to);
     this.emit(count);
   }
@@ -124,8 +129,9 @@ export class Assembler extends Encoder {
     this.modrmDigit([0xf7], 4, by, 0, bits);
   }
 
-  /** imul r64, r64, imm32. */
+  /** imul r, r or [memory], imm32 (sign-extended). */
   imulImmediate(to: Register, from: Operand, value: number): void {
+    checkRange('imul: immediate', value, -(2 ** 31), 2 ** 31 - 1);
     this.modrm([0x69], to, from, 4);
     this.emit32(value);
   }
@@ -135,11 +141,13 @@ export class Assembler extends Encoder {
   }
 
   push(register: Register): void {
+    check64('push', register);
     if (register.code >= 8) this.emit(0x41);
     this.emit(0x50 + (register.code & 7));
   }
 
   pop(register: Register): void {
+    check64('pop', register);
     if (register.code >= 8) this.emit(0x41);
     this.emit(0x58 + (register.code & 7));
   }
@@ -156,6 +164,7 @@ export class Assembler extends Encoder {
 
   call(to: Label | Register): void {
     if ('bits' in to) {
+      check64('call', to);
       this.modrmDigit([0xff], 2, { ...to, bits: 32 });
     } else {
       this.emit(0xe8);
@@ -206,8 +215,6 @@ export class Assembler extends Encoder {
   rdmsr = () => this.emit(0x0f, 0x32);
 }
 
-function checkRange(what: string, value: number, low: number, high: number): void {
-  if (!Number.isInteger(value) || value < low || value > high) {
-    throw new RangeError(`${what}: immediate must be an integer ${low}..${high}, got ${value}`);
-  }
+function check64(what: string, register: Register): void {
+  if (register.bits !== 64) throw new Error(`${what}: ${register.name} is no 64-bit register`);
 }
