@@ -18,7 +18,7 @@ const LAYER: Record<string, number> = {
 };
 const FIRST_LAYER_WITH_NODE = 3;
 const IMPORT =
-  /(?:^|\n)\s*(?:import|export)\s[^;]*?from\s*'([^']+)'|import\(\s*'([^']+)'\s*\)|new URL\(\s*'([^']+\.ts)'/g;
+  /(?:^|\n)\s*(?:import|export)\s[^;]*?from\s*'([^']+)'|(?:^|\n)\s*import\s*'([^']+)'|import\(\s*'([^']+)'\s*\)|new URL\(\s*'([^']+\.ts)'/g;
 
 /** The complaints about one source file, given its path below src/ and its text. */
 export function complaintsOf(file: string, text: string): string[] {
@@ -28,7 +28,7 @@ export function complaintsOf(file: string, text: string): string[] {
   if (layer === undefined) return [`${file}: folder ${folder}/ has no layer`];
   const complaints: string[] = [];
   for (const match of text.matchAll(IMPORT)) {
-    const target = (match[1] ?? match[2] ?? match[3])!;
+    const target = match.slice(1).find((group) => group !== undefined)!;
     if (target.startsWith('.')) {
       const resolved = path.posix.normalize(path.posix.join(path.posix.dirname(file), target));
       const into = resolved.split('/')[0]!;

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { missingNode, otherNode } from '../../tools/other-nodes.ts';
+
+const root = path.join(import.meta.dirname, '../..');
+const binaries = path.join(root, 'node_modules/.bin');
+const folder = mkdtempSync(path.join(tmpdir(), 'kvmclock-package-'));
+/** The package as it would be published, and a project that has it installed. */
+const packed = path.join(folder, 'package');
+const consumer = path.join(folder, 'consumer');
+after(() => rmSync(folder, { recursive: true }));
+
+function run(command: string, args: readonly string[], cwd = packed) {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' });
+  return { status, stdout, output: stdout + stderr };
+}
+
+describe('the package', () => {
+  before(() => {
+    mkdirSync(packed);
+    for (const file of ['package.json', 'README.md', 'LICENSE']) {
+      if (existsSync(path.join(root, file))) copyFileSync(path.join(root, file), path.join(packed, file));
+    }
+    const { status, output } = run(
+      process.execPath,
+      [path.join(root, 'tools/build.ts'), path.join(packed, 'dist')],
+      root,
+    );
+    assert.equal(status, 0, output);
+    mkdirSync(path.join(consumer, 'node_modules'), { recursive: true });
+    symlinkSync(packed, path.join(consumer, 'node_modules/kvmclock'));
+    writeFileSync(path.join(consumer, 'package.json'), '{ "type": "module", "private": true }');
+  });
+
+  test('the package holds what runs and its types: no sources, no tests, no tools', () => {
+    const { status, stdout, output } = run('npm', ['pack', '--dry-run', '--json']);
+    assert.equal(status, 0, output);
+    const files = (JSON.parse(stdout) as { files: { path: string }[] }[])[0]!.files.map((file) => file.path);
+    for (const file of ['package.json', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js']) {
+      assert.ok(files.includes(file), `${file} is missing`);
+    }
+    for (const file of files) {
+      assert.match(file, /^(package\.json|LICENSE|README\.md|dist\/.*\.js|dist\/.*\.d\.ts)$/);
+    }
+  });
+
+  test('the command is executable and names its interpreter', () => {
+    accessSync(path.join(packed, 'dist/cli/main.js'), constants.X_OK);
+    const { status, output } = run(path.join(packed, 'dist/cli/main.js'), ['--version']);
+    assert.equal(status, 0, output);
+  });
+
+  const publint = (cwd = packed) => run(path.join(binaries, 'publint'), ['run', '--strict', '--pack', 'npm'], cwd);
+  const attw = (cwd = packed) => run(path.join(binaries, 'attw'), ['--pack', '.', '--profile', 'esm-only'], cwd);
+
+  test('publint finds nothing', () => {
+    const { status, output } = publint();
+    assert.equal(status, 0, output);
+    assert.match(output, /All good!/);
+  });
+
+  test('attw finds the types right for every way of importing an ES module', () => {
+    const { status, output } = attw();
+    assert.equal(status, 0, output);
+    assert.match(output, /bundler.*🟢/);
+  });
+
+  test('publint and attw catch an exports map that names files that are not there', () => {
+    const broken = path.join(folder, 'broken');
+    cpSync(packed, broken, { recursive: true });
+    const manifest = JSON.parse(readFileSync(path.join(broken, 'package.json'), 'utf8'));
+    manifest.exports['.'] = { types: './dist/types.d.ts', default: './dist/main.js' };
+    writeFileSync(path.join(broken, 'package.json'), JSON.stringify(manifest));
+    assert.notEqual(publint(broken).status, 0);
+    assert.notEqual(attw(broken).status, 0);
+  });
+
+  const program = `import { openClock, type Clock, type Pvti } from 'kvmclock';
+const clock: Clock = openClock();
+const ns: bigint = clock.now();
+const record: Pvti | undefined = clock.record();
+console.log(ns, record?.version, clock.source);
+`;
+
+  for (const moduleOption of ['nodenext', 'preserve']) {
+    const compile = (source: string) => {
+      writeFileSync(path.join(consumer, 'program.ts'), source);
+      const options = ['--noEmit', '--strict', '--target', 'es2024', '--module', moduleOption];
+      const types = ['--typeRoots', path.join(root, 'node_modules/@types'), '--types', 'node'];
+      return run(path.join(binaries, 'tsc'), [...options, ...types, 'program.ts'], consumer);
+    };
+
+    test(`a program compiles against the types with --module ${moduleOption}, and a wrong one does not`, () => {
+      const right = compile(program);
+      assert.equal(right.status, 0, right.output);
+      const wrong = compile(program.replace('ns: bigint', 'ns: number'));
+      assert.match(wrong.output, /Type 'bigint' is not assignable to type 'number'/);
+    });
+  }
+
+  for (const major of [20, 22, 24, 26]) {
+    test(`the package works under Node ${major}: a clock that says what it is, and the command`, (t) => {
+      const node = major === 26 ? process.execPath : otherNode(major);
+      if (node === undefined) return t.skip(missingNode(major));
+      const script = `import { openClock } from 'kvmclock';
+        const clock = openClock();
+        const first = clock.now();
+        const second = clock.now();
+        console.log(JSON.stringify({ forward: second >= first, source: clock.source, reason: clock.reason }));`;
+      writeFileSync(path.join(consumer, 'program.mjs'), script);
+      const library = run(node, ['program.mjs'], consumer);
+      assert.equal(library.status, 0, library.output);
+      const said = JSON.parse(library.stdout);
+      assert.equal(said.forward, true);
+      assert.ok(said.source === 'pvclock' || said.source === 'hrtime', said.source);
+      assert.ok(said.reason.length > 0);
+      if (major < 26) assert.equal(said.source, 'hrtime');
+
+      const main = path.join(packed, 'dist/cli/main.js');
+      assert.match(run(node, [main, '--help']).stdout, /^kvmclock: /);
+      const missing = run(node, [main, 'decode', '/no/such/file']);
+      assert.equal(missing.status, 2);
+      assert.equal(missing.output.trimEnd().split('\n').length, 1, missing.output);
+      const decoded = run(node, [main, 'decode', '--json', main]);
+      assert.equal(decoded.status, 1, decoded.output);
+      assert.deepEqual(JSON.parse(decoded.output).records, []);
+    });
+  }
+});
