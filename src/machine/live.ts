@@ -5,39 +5,10 @@ import { PVTI, PVTI_PER_PAGE, type Pvti, pvtiAddress } from '../abi/pvti.ts';
 import type { GuestCpu } from '../guest/cpu.ts';
 import { implausible } from '../guest/plausible.ts';
 import { snapshot } from '../guest/snapshot.ts';
-import { clockCode, DATA_BYTES } from '../vdso/clock.ts';
-import { buildImage } from '../vdso/image.ts';
-import { atomicLoads } from './loads.ts';
+import { type ClockFunctions, loadClock } from './clock-image.ts';
+import { pageCpu } from './page-cpu.ts';
 import { isUnavailable, openSys, PAGE_BYTES, type Sys, type Unavailable } from './sys.ts';
 import { findVvarPage } from './vvar.ts';
-
-/** The image's functions that this project calls, as node:ffi wants them described. */
-const CLOCK_FUNCTIONS = {
-  kvmclock_attach: { return: 'int32', arguments: ['uint64'] },
-  kvmclock_anchor: { return: 'int32', arguments: [] },
-  kvmclock_now: { return: 'uint64', arguments: [] },
-  kvmclock_now_ns: { return: 'double', arguments: [] },
-  kvmclock_now_relaxed: { return: 'uint64', arguments: [] },
-  kvmclock_now_relaxed_ns: { return: 'double', arguments: [] },
-  kvmclock_read_before: { return: 'uint64', arguments: ['uint64'] },
-  kvmclock_read_rfc: { return: 'uint64', arguments: ['uint64'] },
-  kvmclock_read_landed: { return: 'uint64', arguments: ['uint64'] },
-  kvmclock_read_cached: { return: 'uint64', arguments: ['uint64', 'uint64'] },
-  kvmclock_read_relaxed: { return: 'uint64', arguments: ['uint64'] },
-  kvmclock_at: { return: 'uint64', arguments: ['uint64', 'uint64'] },
-  kvmclock_rdtsc: { return: 'uint64', arguments: [] },
-  kvmclock_rdtsc_lfence: { return: 'uint64', arguments: [] },
-  kvmclock_rdtsc_ordered: { return: 'uint64', arguments: [] },
-  kvmclock_rdtscp: { return: 'uint64', arguments: [] },
-  kvmclock_vcpu: { return: 'uint32', arguments: [] },
-} as const;
-
-export type ClockFunctions = ReturnType<typeof loadClock>;
-
-/** Loads the image into this thread, with no record attached. */
-export function loadClock(sys: Sys) {
-  return sys.load(buildImage(clockCode(), 'kvmclock.so', DATA_BYTES).file, CLOCK_FUNCTIONS).functions;
-}
 
 export interface LiveMachine {
   readonly sys: Sys;
@@ -77,7 +48,7 @@ function open(): LiveMachine | Unavailable {
 export function attach(sys: Sys, address: bigint, where: string): LiveMachine | Unavailable {
   const image = loadClock(sys);
   const page = sys.view(address, PAGE_BYTES);
-  const cpu = liveCpu(page, image);
+  const cpu = pageCpu(page, image);
   const odd = settled(cpu);
   if (odd !== undefined) return { unavailable: `${where}: ${odd}` };
   const record = (vcpu: number) => snapshot(cpu, pvtiAddress(0, vcpu));
@@ -119,27 +90,4 @@ function rateAgainstHrtime(read: () => bigint): string | undefined {
   const most = ((last.after - first.before) * 102n) / 100n;
   if (advanced >= least && advanced <= most) return undefined;
   return `it advanced ${advanced} ns while the kernel's clock advanced ${least} to ${most}`;
-}
-
-/** A GuestCpu over the mapped page: the plain readers run on the real record with it. */
-function liveCpu(page: ArrayBuffer, image: ClockFunctions): GuestCpu {
-  const vcpu = () => image.kvmclock_vcpu();
-  return {
-    ...atomicLoads(page),
-    rdtscOrdered: () => image.kvmclock_rdtsc_ordered(),
-    rdtsc: () => image.kvmclock_rdtsc(),
-    rdtscp: () => {
-      for (;;) {
-        const before = vcpu();
-        const tsc = image.kvmclock_rdtscp();
-        if (vcpu() === before) return { tsc, vcpu: before };
-      }
-    },
-    readBarrier: () => {}, // the loads are atomic already
-    loadFence: () => {
-      image.kvmclock_rdtsc_lfence();
-    },
-    vcpu,
-    relax: () => {},
-  };
 }

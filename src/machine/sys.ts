@@ -77,6 +77,7 @@ const LIBC = {
 type Libc = NodeFfi.DynamicLibraryResult<typeof LIBC>['functions'];
 
 /** Flags and numbers of the calls above, as <fcntl.h>, <sys/mman.h> and <time.h> have them on x86-64 Linux. */
+export const O_RDONLY = 0;
 export const O_RDWR = 2;
 export const O_CLOEXEC = 0o2000000;
 export const PROT_NONE = 0;

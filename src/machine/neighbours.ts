@@ -1,0 +1,100 @@
+/**
+ * The other paravirtual clocks that a Linux guest may meet, where this machine has them: VMClock's device, and Hyper-V's
+ * page in the vDSO's mapping. Each is probed as the live record is: nothing is loaded that the kernel has not read for us.
+ */
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { VMCLOCK_BYTES } from '../abi/vmclock.ts';
+import { readHypervPage } from '../guest/hyperv.ts';
+import { isVmclock, readVmclock, type VmclockTime } from '../guest/vmclock.ts';
+import { loadClock } from './clock-image.ts';
+import { pageCpu } from './page-cpu.ts';
+import {
+  isUnavailable,
+  MAP_SHARED,
+  O_CLOEXEC,
+  O_RDONLY,
+  openSys,
+  PAGE_BYTES,
+  PROT_READ,
+  type Sys,
+  SystemCallError,
+  type Unavailable,
+} from './sys.ts';
+import { pageFromMaps } from './vvar.ts';
+
+const VMCLOCK_DEVICE = '/dev/vmclock0';
+
+/** VMClock, mapped. `read`: the time now, or undefined where the page says that it cannot be relied on. */
+export interface VmclockDevice {
+  read(): VmclockTime | undefined;
+  close(): void;
+}
+
+/** Maps the device, or any file that holds such a page; says why where it cannot. Never throws. */
+export function openVmclock(device = VMCLOCK_DEVICE): VmclockDevice | Unavailable {
+  const sys = openSys();
+  if (isUnavailable(sys)) return sys;
+  const length = BigInt(PAGE_BYTES);
+  let address: bigint;
+  try {
+    address = mapFile(sys, device, length);
+  } catch (error) {
+    if (error instanceof SystemCallError) return { unavailable: error.message };
+    throw error;
+  }
+  const close = () => void sys.libc.munmap(address, length);
+  const refuse = (unavailable: string): Unavailable => {
+    close();
+    return { unavailable };
+  };
+  if (!sys.readable(address, VMCLOCK_BYTES)) return refuse(`${device} cannot be read where it is mapped`);
+  const cpu = pageCpu(sys.view(address, PAGE_BYTES), loadClock(sys));
+  if (!isVmclock(cpu, 0)) return refuse(`${device} holds no VMClock of a version that is known here`);
+  return { read: () => readVmclock(cpu, 0), close };
+}
+
+function mapFile(sys: Sys, file: string, length: bigint): bigint {
+  const fd = sys.check(`open ${file}`, sys.libc.open(file, O_RDONLY | O_CLOEXEC));
+  try {
+    return sys.check(`mmap ${file}`, sys.libc.mmap(0n, length, PROT_READ, MAP_SHARED, fd, 0n));
+  } finally {
+    sys.libc.close(fd);
+  }
+}
+
+/** Hyper-V's reference TSC page. `read`: units of 100 ns since the VM's time was zero, or undefined where it is not valid. */
+export interface HypervPage {
+  read(): bigint | undefined;
+}
+
+/** The page behind that of the records, where the guest kernel uses it; says why where there is none. Never throws. */
+export function openHypervPage(): HypervPage | Unavailable {
+  const sys = openSys();
+  if (isUnavailable(sys)) return sys;
+  const address = hypervAddress();
+  if (address === undefined) return { unavailable: "this kernel maps no page for Hyper-V's clock into the process" };
+  return hypervPageAt(sys, address);
+}
+
+/** The page at `address`, which may be anything: a page that cannot be read, or that is not valid, is refused. */
+export function hypervPageAt(sys: Sys, address: bigint): HypervPage | Unavailable {
+  if (!sys.readable(address, PAGE_BYTES)) {
+    return {
+      unavailable:
+        "the page for Hyper-V's clock cannot be read: the kernel backs it where it uses that clock, and only there",
+    };
+  }
+  const cpu = pageCpu(sys.view(address, PAGE_BYTES), loadClock(sys));
+  const read = () => readHypervPage(cpu, 0);
+  return read() === undefined ? { unavailable: "Hyper-V's page says that it is not valid" } : { read };
+}
+
+function hypervAddress(): bigint | undefined {
+  try {
+    const records = pageFromMaps(readFileSync('/proc/self/maps', 'utf8'), release());
+    return records === undefined ? undefined : records.address + BigInt(PAGE_BYTES);
+  } catch {
+    return undefined;
+  }
+}
