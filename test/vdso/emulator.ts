@@ -17,14 +17,11 @@ export interface Platform {
   fence(): void;
   segmentLimit(selector: number): number;
   /** EDX of a leaf. */
-  cpuid(leaf: number): number;
+  cpuid(leaf: number, subleaf: number): number;
   /** Number and arguments are in the emulator's registers; returns rax. */
   syscall(emulator: Emulator): bigint;
   pause(): void;
 }
-
-/** Thrown where code runs on and on. */
-export class Endless extends Error {}
 
 const MOST_STEPS = 5_000;
 const LOADED_AT = 0x7f00_0000_0000n;
@@ -115,7 +112,7 @@ export class Emulator {
   #run(entry: bigint): void {
     this.rip = entry;
     for (let steps = 0; this.rip !== RETURN_TO; steps++) {
-      if (steps > MOST_STEPS) throw new Endless(`still running after ${steps} instructions`);
+      if (steps > MOST_STEPS) throw new Error(`still running after ${steps} instructions`);
       const external = this.externals.get(this.rip);
       if (external !== undefined) {
         this.#callExternal(external);

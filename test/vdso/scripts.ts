@@ -4,9 +4,12 @@ import type { Pvti } from '../../src/abi/pvti.ts';
 import type { Script, Strike } from './world.ts';
 
 const MAX_U64 = 2n ** 64n - 1n;
+/** One past the middle between two doubles, where the last bit decides, below and above 2^63. */
+const ROUNDED_UP = [(1n << 53n) + 1n, (1n << 62n) + 513n, (1n << 63n) + 1025n, (1n << 63n) + 3073n];
+const EDGES = [0n, 1n, 0xffff_ffffn, 1n << 32n, 1n << 62n, (1n << 63n) - 1n, 1n << 63n, MAX_U64];
 export const u64: Arbitrary<bigint> = fc.oneof(
   fc.bigInt({ min: 0n, max: MAX_U64 }),
-  fc.constantFrom(0n, 1n, 0xffff_ffffn, 1n << 32n, (1n << 53n) + 1n, 1n << 62n, (1n << 63n) - 1n, 1n << 63n, MAX_U64),
+  fc.constantFrom(...EDGES, ...ROUNDED_UP),
 );
 export const mul: Arbitrary<number> = fc.oneof(
   fc.integer({ min: 0, max: 0xffff_ffff }),
@@ -58,6 +61,8 @@ export function scripts({ strikes, kept }: { strikes: boolean; kept: boolean }):
       vcpus: fc.array(fc.constantFrom(0, 1), { minLength: 1, maxLength: 6 }),
       kernelNs: fc.array(fc.bigInt({ min: 0n, max: 1n << 62n }), { minLength: 1, maxLength: 3 }),
       hasRdtscp: fc.boolean(),
+      attached: fc.constantFrom(true, true, false),
+      offset: u64,
     }),
   );
 }

@@ -96,9 +96,12 @@ const ROWS: Readonly<Record<string, Row>> = {
     e.flags = undefined;
   },
   cpuid: (e) => {
-    const leaf = Number(e.registers[RAX]! & 0xffff_ffffn);
+    const [leaf, subleaf] = [RAX, RCX].map((register) => Number(e.registers[register]! & 0xffff_ffffn)) as [
+      number,
+      number,
+    ];
     for (const register of [RAX, RCX, RBX]) e.registers[register] = POISON & 0xffff_ffffn;
-    e.registers[RDX] = BigInt(e.platform.cpuid(leaf) >>> 0);
+    e.registers[RDX] = BigInt(e.platform.cpuid(leaf, subleaf) >>> 0);
   },
   syscall: (e) => {
     e.registers[RAX] = e.platform.syscall(e);

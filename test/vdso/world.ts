@@ -26,6 +26,9 @@ export interface Script {
   /** CLOCK_MONOTONIC_RAW, at each call. */
   readonly kernelNs: readonly bigint[];
   readonly hasRdtscp: boolean;
+  /** The image's own words: whether the records are attached, and what is added to the kernel's clock. */
+  readonly attached: boolean;
+  readonly offset: bigint;
 }
 
 /** Thrown at an operation beyond the last that is written down: the reader goes round for ever. */
@@ -84,8 +87,8 @@ export class World implements Platform {
     return NODE | this.#vcpu();
   }
 
-  cpuid(leaf: number): number {
-    this.#operation(`cpuid ${leaf.toString(16)}`);
+  cpuid(leaf: number, subleaf: number): number {
+    this.#operation(`cpuid ${leaf.toString(16)} ${subleaf}`);
     return this.#script.hasRdtscp ? 0xffff_ffff : ~(1 << 27);
   }
 
