@@ -87,6 +87,9 @@ export const VCPU_WORDS = {
   ownHostTsc: 48,
   ownSystemTime: 56,
 
+  /** u64: the same as `record` for the second copy that Xen keeps; in place of `ownHostTsc`, which Xen has not. */
+  secondaryRecord: 48,
+
   /** 1 once the vCPU exists. */
   created: 64,
   /** The generation of matching TSCs that it is of. */

@@ -1,0 +1,36 @@
+/** What a VMM may want to know; every listener is optional, and none is needed for the clock to be right. */
+
+/** Why the records of a VM lie on one line, or do not. */
+export type Stability =
+  | 'stable'
+  | 'the host does not keep time by its TSC'
+  | 'the TSC rate is not known'
+  | 'the TSCs of the vCPUs differ'
+  | 'the TSC of a vCPU has to be caught up'
+  | 'the host TSC ran back'
+  | 'vCPU 0 uses the old MSR';
+
+/** What is wrong with the address that a guest gave for a structure. */
+export type AddressProblem = 'misaligned' | 'crosses a page' | 'no memory there';
+
+export interface AddressReport {
+  readonly vcpu: number;
+  readonly msr: number;
+  /** Guest-physical. */
+  readonly address: number;
+  readonly problem: AddressProblem;
+  /** `refused`: the WRMSR faults. `dropped`: accepted and never written. `written`: kept all the same. */
+  readonly outcome: 'refused' | 'dropped' | 'written';
+}
+
+export interface HypervisorEvents {
+  /** The VM's records became stable, or stopped being so. Called by the thread that made the update. */
+  stability(reason: Stability): void;
+  /** A guest gave an address that its hypervisor cannot, or should not, write to. */
+  badAddress(report: AddressReport): void;
+}
+
+export const NO_EVENTS: HypervisorEvents = {
+  stability() {},
+  badAddress() {},
+};

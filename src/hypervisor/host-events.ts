@@ -1,0 +1,107 @@
+/** What happens to the host, and what its VMs' clocks do about it. */
+import { moveTsc, scaledTsc } from './guest-tsc.ts';
+import { clockAt, forgetOwnLines, nextCopy, refreshedCopy } from './master-clock.ts';
+import type { MasterCopy } from './master-copy.ts';
+import { isKept } from './record.ts';
+import { REQUEST } from './request-bits.ts';
+import { request, requestAll, serveDueUpdate } from './requests.ts';
+import { updateMasterClock } from './update.ts';
+import { isCreated, type KvmVm, underLock } from './vm.ts';
+import { TIME_SCALE_CATCH_UP, VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
+
+/** ns: how often KVM until 6.18 asked all vCPUs for new records. */
+export const PERIODIC_UPDATE_NS = 300_000_000_000n;
+
+/**
+ * The host's clocksource is another now. KVM asks every vCPU to take the copy anew and kicks none, so that guests go on by
+ * records that say stable until something else makes them exit, and then every vCPU does the whole update once more.
+ */
+export function hostClocksourceChanged(vm: KvmVm): void {
+  if (vm.flavour.clocksourceLoss === 'at-once') refresh(vm);
+  else requestAll(vm.cpu, vm.setup, REQUEST.MASTERCLOCK_UPDATE, false);
+}
+
+/** Takes the VM-wide copy anew; every record follows before its vCPU enters. */
+export function refresh(vm: KvmVm): void {
+  updateMasterClock(vm.cpu, vm.setup, refreshedCopy(vm));
+}
+
+/**
+ * `vcpu`'s thread runs on another processor of the host now. With a master clock that changes nothing; without one every record
+ * is asked for anew. Where TSCs cannot be compared at all, the guest's goes on from `lastGuestTsc`, what it showed as
+ * it left the other processor, and is caught up from then on.
+ */
+export function vcpuMoved(vm: KvmVm, vcpu: number, lastGuestTsc?: bigint): void {
+  const { cpu, setup } = vm;
+  if (vm.hostClock.sample() === undefined && lastGuestTsc !== undefined) {
+    const timeScale = vcpuWord(vcpu, VCPU_WORDS.timeScale);
+    const offset = BigInt.asUintN(64, lastGuestTsc - scaledTsc(cpu, setup, vcpu, cpu.hostTsc()));
+    cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscOffset), offset);
+    cpu.store64(timeScale, cpu.load64(timeScale) | TIME_SCALE_CATCH_UP);
+  }
+  if (cpu.load32(vmWord(VM_WORDS.useMasterClock)) === 0) request(cpu, vcpu, REQUEST.GLOBAL_CLOCK_UPDATE, false);
+}
+
+/** The host is about to sleep: no vCPU runs, and none will before `hostResumed`. */
+export function hostSuspending(vm: KvmVm): void {
+  const { cpu, setup } = vm;
+  if (setup.policy.base === 'continuous') {
+    // The line as it stands is tied to the host's clock, so that what passes in sleep, passes for the VM too.
+    updateMasterClock(cpu, setup, () => nextCopy(vm, (fresh, old, hostTsc) => tiedOffset(vm, fresh, old, hostTsc)));
+  }
+  cpu.store64(vmWord(VM_WORDS.suspendTsc), cpu.hostTsc());
+  if (!vm.flavour.stoppedOnSuspend) return;
+  for (let vcpu = 0; vcpu < setup.vcpus; vcpu++) {
+    if (!isKept(cpu.load64(vcpuWord(vcpu, VCPU_WORDS.record)))) continue;
+    request(cpu, vcpu, REQUEST.CLOCK_UPDATE | REQUEST.GUEST_STOPPED, false);
+  }
+}
+
+/**
+ * The host is awake. Where its TSC came back lower, every vCPU's offset makes up for it, so that no guest sees its TSC run
+ * back. KVM then gives the VM up for the master clock; ours takes a new line, as the offsets still match.
+ */
+export function hostResumed(vm: KvmVm): void {
+  const { cpu, setup } = vm;
+  const before = cpu.load64(vmWord(VM_WORDS.suspendTsc));
+  const now = cpu.hostTsc();
+  cpu.store64(vmWord(VM_WORDS.suspendTsc), 0n);
+  if (now < before) underLock(vm, () => makeUpFor(vm, before, now));
+  if (setup.policy.base === 'kvm') {
+    requestAll(cpu, setup, REQUEST.MASTERCLOCK_UPDATE, false);
+    return;
+  }
+  if (before === 0n) {
+    refresh(vm); // nobody said that it would sleep
+    return;
+  }
+  forgetOwnLines(vm); // they are over the TSC of before
+  updateMasterClock(cpu, setup, () => nextCopy(vm, (_fresh, old) => old.kvmclockOffset));
+}
+
+function makeUpFor(vm: KvmVm, before: bigint, now: bigint): void {
+  const { cpu, setup, flavour } = vm;
+  if (flavour.backwardsTsc === 'no-vm') vm.host.backwardsTscObserved = true;
+  if (flavour.backwardsTsc === 'not-this-vm') cpu.store32(vmWord(VM_WORDS.backwardsTscObserved), 1);
+  for (let vcpu = 0; vcpu < setup.vcpus; vcpu++) {
+    if (isCreated(vm, vcpu)) moveTsc(cpu, vcpu, scaledTsc(cpu, setup, vcpu, before) - scaledTsc(cpu, setup, vcpu, now));
+  }
+  cpu.store64(vmWord(VM_WORDS.lastTscNs), 0n);
+  cpu.store64(vmWord(VM_WORDS.lastTscWrite), 0n);
+}
+
+function tiedOffset(vm: KvmVm, fresh: MasterCopy, old: MasterCopy, hostTsc: bigint): bigint {
+  return old.useMasterClock ? clockAt(vm.cpu, vm.setup, old, hostTsc) - fresh.masterKernelNs : old.kvmclockOffset;
+}
+
+/** What the flavours before 6.19 leave to a timer: updates that were put off, and the periodic one. */
+export function tick(vm: KvmVm): void {
+  const { cpu, setup } = vm;
+  serveDueUpdate(cpu, setup);
+  if (!vm.flavour.periodicUpdate) return;
+  const due = vmWord(VM_WORDS.periodicUpdateDueNs);
+  const now = cpu.hostNs();
+  if (now < cpu.load64(due)) return;
+  requestAll(cpu, setup, REQUEST.CLOCK_UPDATE, true);
+  cpu.store64(due, now + PERIODIC_UPDATE_NS);
+}

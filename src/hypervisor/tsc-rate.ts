@@ -1,0 +1,111 @@
+/**
+ * The rate of a vCPU's TSC: the host's, or another that the processor scales to; or, where it cannot scale, a faster one
+ * that is reached by catching up. Small differences are let pass: the guest then sees the host's rate.
+ */
+
+import { timeScale, tscToNs } from '../scale/time-scale.ts';
+import { NSEC_PER_SEC } from '../scale/timespec.ts';
+import { scaleTsc, TSC_RATIO_ONE } from '../scale/tsc-ratio.ts';
+import { guestTsc, packScale, scaledTsc } from './guest-tsc.ts';
+import { refreshedCopy } from './master-clock.ts';
+import { REQUEST } from './request-bits.ts';
+import { request, requestAll } from './requests.ts';
+import { updateMasterClock } from './update.ts';
+import { ClockError, hostTscHz, isCreated, type KvmVm, underLock } from './vm.ts';
+import { TIME_SCALE_CATCH_UP, VCPU_WORDS, vcpuWord } from './words.ts';
+
+/** Parts per million by which a rate may differ from the host's and still be left at the host's. */
+export const TSC_TOLERANCE_PPM = 250n;
+
+/** The largest ratio that a processor scales by, exclusive: 16 bits before the point. */
+const MAX_RATIO = 1n << 64n;
+
+/**
+ * `vcpu`'s TSC is to count at `hz`. Its record follows. To be called by its thread, or while that is parked. Throws ClockError EINVAL where the processor can reach that rate
+ * neither by scaling nor by catching up.
+ */
+export function setTscHz(vm: KvmVm, vcpu: number, hz: bigint): void {
+  const hostHz = hostTscHz(vm);
+  if (hz < 1n || hz >= 1n << 64n) throw new ClockError('EINVAL', `TSC rate of vCPU ${vcpu}: ${hz} Hz is not a rate`);
+  const plan = planRate(vm, vcpu, hz, hostHz);
+  underLock(vm, () => {
+    const { cpu, setup } = vm;
+    const hostTsc = cpu.hostTsc();
+    const tsc = guestTsc(cpu, setup, vcpu, hostTsc);
+    storeRate(vm, vcpu, hz);
+    cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscRatio), plan.ratio);
+    cpu.store32(vcpuWord(vcpu, VCPU_WORDS.alwaysCatchUp), plan.catchUp ? 1 : 0);
+    cpu.store64(vcpuWord(vcpu, VCPU_WORDS.timeScale), timeScaleOf(vm, hostHz, plan));
+    if (vm.flavour.rateChange === 'tsc-jumps') return;
+    const offset = BigInt.asUintN(64, tsc - scaledTsc(cpu, setup, vcpu, hostTsc));
+    cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscOffset), offset);
+    cpu.store64(vcpuWord(vcpu, VCPU_WORDS.thisTscNs), cpu.hostNs());
+    cpu.store64(vcpuWord(vcpu, VCPU_WORDS.thisTscWrite), tsc);
+    request(cpu, vcpu, REQUEST.MASTERCLOCK_UPDATE | REQUEST.CLOCK_UPDATE, false);
+  });
+}
+
+/** The host's TSC rate has changed, or has become known: every vCPU's pair follows, and its record. */
+export function hostRateChanged(vm: KvmVm): void {
+  const { cpu, setup } = vm;
+  if (setup.policy.base === 'kvm') {
+    underLock(vm, () => followHostRate(vm));
+    requestAll(cpu, setup, REQUEST.CLOCK_UPDATE, true);
+    return;
+  }
+  const next = refreshedCopy(vm);
+  updateMasterClock(cpu, setup, () => {
+    followHostRate(vm); // no guest code runs: nobody sees a record of the old line with the new pair
+    return next(cpu);
+  });
+}
+
+function followHostRate(vm: KvmVm): void {
+  const { cpu } = vm;
+  const hostHz = hostTscHz(vm);
+  for (let vcpu = 0; vcpu < vm.setup.vcpus; vcpu++) {
+    if (!isCreated(vm, vcpu)) continue;
+    const ratio = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscRatio));
+    const catchUp = cpu.load32(vcpuWord(vcpu, VCPU_WORDS.alwaysCatchUp)) === 1;
+    if (cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscHz)) === 0n) storeRate(vm, vcpu, hostHz);
+    cpu.store64(vcpuWord(vcpu, VCPU_WORDS.timeScale), timeScaleOf(vm, hostHz, { ratio, catchUp }));
+  }
+}
+
+/** The rate that `vcpu`'s TSC is to have, and the pair from ns to its cycles. */
+function storeRate(vm: KvmVm, vcpu: number, hz: bigint): void {
+  vm.cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscHz), hz);
+  const scale = hz === 0n ? 0n : packScale(timeScale(hz, NSEC_PER_SEC));
+  vm.cpu.store64(vcpuWord(vcpu, VCPU_WORDS.virtualScale), scale);
+}
+
+interface RatePlan {
+  readonly ratio: bigint;
+  readonly catchUp: boolean;
+}
+
+function planRate(vm: KvmVm, vcpu: number, hz: bigint, hostHz: bigint): RatePlan {
+  const exact = { ratio: TSC_RATIO_ONE, catchUp: false };
+  if (hostHz === 0n) return exact;
+  const tolerance = vm.setup.tscScaling && vm.flavour.rate === 'hz' ? 0n : (hostHz * TSC_TOLERANCE_PPM) / 1_000_000n;
+  if (hz >= hostHz - tolerance && hz <= hostHz + tolerance) return exact;
+  if (vm.setup.tscScaling) {
+    const ratio = (hz * TSC_RATIO_ONE) / hostHz;
+    if (ratio > 0n && ratio < MAX_RATIO) return { ratio, catchUp: false };
+    throw new ClockError('EINVAL', `TSC rate of vCPU ${vcpu}: no processor scales ${hostHz} Hz to ${hz} Hz`);
+  }
+  if (hz > hostHz) return { ratio: TSC_RATIO_ONE, catchUp: true };
+  throw new ClockError(
+    'EINVAL',
+    `TSC rate of vCPU ${vcpu}: ${hz} Hz is below the host's ${hostHz} Hz, which takes a processor that scales TSCs`,
+  );
+}
+
+/** The pair from cycles as the guest really sees them to ns, in its word; mul 0 while the host's rate is not known. */
+function timeScaleOf(vm: KvmVm, hostHz: bigint, plan: RatePlan): bigint {
+  if (hostHz === 0n) return 0n;
+  const scaledHz = scaleTsc(hostHz, plan.ratio);
+  const hz = vm.flavour.rate === 'khz' ? (scaledHz / 1000n) * 1000n : scaledHz;
+  const atLeast = vm.flavour.rate === 'khz' ? 1000n : 1n;
+  return packScale(tscToNs(hz < atLeast ? atLeast : hz)) | (plan.catchUp ? TIME_SCALE_CATCH_UP : 0n);
+}
