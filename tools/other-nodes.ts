@@ -36,13 +36,13 @@ function versionOf(file: string): string {
 if (import.meta.main) {
   for (const [major, version] of Object.entries(VERSIONS)) {
     const prefix = path.join(folder, major);
-    if (!existsSync(installed(Number(major)))) {
+    if (otherNode(Number(major)) === undefined) {
       mkdirSync(prefix, { recursive: true });
       const options = ['--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--loglevel=error'];
       execFileSync('npm', ['install', ...options, '--prefix', prefix, `${packageName}@${version}`], {
         stdio: 'inherit',
       });
     }
-    console.log(`Node ${major}: ${installed(Number(major))}`);
+    console.log(`Node ${major}: ${otherNode(Number(major)) ?? 'could not be installed'}`);
   }
 }

@@ -1,6 +1,7 @@
+#!/usr/bin/env node
 /** The program `kvmclock`: the process around dispatch.ts. What is run here is run by nothing else. */
 import { wantsColour } from '../report/text.ts';
-import type { Io } from './command.ts';
+import { EXIT_USAGE, type Io } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { dispatch } from './dispatch.ts';
 
@@ -28,5 +29,9 @@ const io: Io = { stdout: outputOf(process.stdout), stderr: outputOf(process.stde
 process.once('SIGINT', () => {
   if (io.stderr.isTerminal) io.stderr.write('\r\x1b[2K'); // a progress line
   process.exit(EXIT_INTERRUPTED);
+});
+process.on('uncaughtException', (error) => {
+  io.stderr.write(`kvmclock: ${error.message.replaceAll('\n', ' ')} (a fault of kvmclock itself)\n`);
+  process.exit(EXIT_USAGE);
 });
 process.exitCode = await dispatch(process.argv.slice(2), COMMANDS, io);
