@@ -190,6 +190,7 @@ export class Assembler extends Encoder {
 
   /** cvtsi2sd xmm0, r64: a signed integer to a double. */
   cvtsi2sd(from: Register): void {
+    check64('cvtsi2sd', from);
     this.emit(0xf2);
     this.modrm([0x0f, 0x2a], { ...rax, name: 'xmm0' }, from);
   }

@@ -64,7 +64,8 @@ function operandOf(instruction: Instruction, index: number): DecodedOperand {
   }
   if (kind === OpKind.Memory) return memoryOf(instruction);
   if (kind === OpKind.NearBranch64) return { kind: 'target', address: instruction.nearBranchTarget };
-  return { kind: 'immediate', value: BigInt.asIntN(64, instruction.immediate(index)) };
+  const bits = kind === OpKind.Immediate32 ? 32 : 64; // it extends the sign of every other kind itself
+  return { kind: 'immediate', value: BigInt.asIntN(bits, instruction.immediate(index)) };
 }
 
 function memoryOf(instruction: Instruction): DecodedOperand {
