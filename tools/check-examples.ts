@@ -1,5 +1,5 @@
 /**
- * Runs every example of README.md and docs/ and compares what it prints with what the text shows; examples.ts has the
+ * Runs every example of README.md, CONTRIBUTING.md and docs/ and compares what it prints with what the text shows; examples.ts has the
  * rules. Each file's examples run one after the other in a copy of the repository, without node_modules.
  */
 import { spawnSync } from 'node:child_process';
@@ -130,10 +130,12 @@ function missing(needs: string): string | undefined {
   return undefined;
 }
 
+/** The files with examples, below the repository's root. */
+export const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/*.md', { cwd: root }).sort()];
+
 if (import.meta.main) {
-  const files =
-    process.argv.length > 2 ? process.argv.slice(2) : ['README.md', ...globSync('docs/*.md', { cwd: root })];
-  const outcomes = files.sort().flatMap((file) => runExamples(file, readFileSync(path.join(root, file), 'utf8')));
+  const files = process.argv.length > 2 ? process.argv.slice(2) : DOCUMENTS;
+  const outcomes = files.flatMap((file) => runExamples(file, readFileSync(path.join(root, file), 'utf8')));
   for (const { example, failed, skipped } of outcomes) {
     console.log(
       failed !== undefined

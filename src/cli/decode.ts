@@ -1,6 +1,7 @@
 /** `kvmclock decode FILE`: the records in a memory image or an ELF core. */
 import { decodeImage, type Where } from '../report/decode.ts';
 import { decodeText } from '../report/decode-text.ts';
+import { toJson } from '../report/json.ts';
 import { ImageError, openImage } from '../report/memory-image.ts';
 import { progressOn } from '../report/text.ts';
 import { type Args, defineCommand, EXIT_OK, type Io, UsageError } from './command.ts';
@@ -50,7 +51,7 @@ async function decodeFile(file: string, where: Where, tsc: bigint | undefined, a
       progress.show(`${file}: ${Math.floor((100 * done) / total)} %`),
     );
     progress.clear();
-    io.stdout.write(args.json ? `${JSON.stringify(result, null, 2)}\n` : decodeText(result, io.stdout));
+    io.stdout.write(args.json ? toJson(result) : decodeText(result, io.stdout));
     return result.records.some((record) => record.doubts.length === 0) ? EXIT_OK : EXIT_NO_RECORD;
   } finally {
     progress.clear();

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { runExamples } from '../../tools/check-examples.ts';
+import { DOCUMENTS, runExamples } from '../../tools/check-examples.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 
-for (const file of ['README.md', ...globSync('docs/*.md', { cwd: root }).sort()]) {
+for (const file of DOCUMENTS) {
   test(`every example of ${file} does what the text shows`, (t) => {
     for (const { example, failed, skipped } of runExamples(file, readFileSync(path.join(root, file), 'utf8'))) {
       assert.equal(failed, undefined, `${example}\n${failed}`);
