@@ -1,5 +1,5 @@
 /** A file of memory: raw bytes, or an ELF core. Opened, read in pieces, and never as a whole. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { nextData } from '../machine/holes.ts';
 import { type Core, CoreError, readCore, type Segment } from './elf-core.ts';
 
@@ -20,9 +20,11 @@ export class ImageError extends Error {
   override readonly name = 'ImageError';
 }
 
+const { O_RDONLY, O_NONBLOCK } = constants;
+
 /** Opens `file`. `raw`: take an ELF core for raw bytes as well. Throws ImageError. */
 export function openImage(file: string, raw = false): MemoryImage {
-  const fd = attempt(file, 'open', () => openSync(file, 'r'));
+  const fd = attempt(file, 'open', () => openSync(file, O_RDONLY | O_NONBLOCK)); // a pipe without a writer would block
   try {
     const stat = fstatSync(fd);
     if (!stat.isFile()) {
@@ -93,7 +95,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: 'it is a directory; give a file that holds memory',
   ELOOP: 'its symbolic links go round in a circle; give the path of the file itself',
   ENAMETOOLONG: 'its name is too long; give the path of a memory image or an ELF core',
-  EIO: 'the disk gave an error; copy what can be read with ddrescue or the like',
+  EIO: 'reading gave an input/output error; copy what can be read with ddrescue or the like',
 };
 
 /** Does `action`, and turns what the system says into an ImageError. */

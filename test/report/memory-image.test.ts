@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
@@ -30,6 +31,9 @@ describe('openImage()', () => {
     complains(path.join(folder, 'none'), /^cannot open .*none: there is no such file; give /);
     complains(folder, /^cannot read .*: it is a directory; give /);
     complains('/dev/null', /^cannot read \/dev\/null: it is a device or a pipe; give /);
+    const pipe = path.join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    complains(pipe, /^cannot read .*pipe: it is a device or a pipe; give /);
     complains(path.join(imageFile(new Uint8Array(1)), 'below'), /^cannot open .*: a part of its path is no directory/);
     const loop = path.join(folder, 'loop');
     symlinkSync(loop, loop);
