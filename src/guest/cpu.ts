@@ -47,6 +47,16 @@ export interface GuestKernelCpu extends GuestCpu {
   fetchAnd8(address: number, mask: number): number;
 }
 
+/** What the guest's timekeeper does to the page of bases that user space has mapped read-only (abi/clock-base.ts). */
+export interface TimekeeperCpu extends Pick<GuestCpu, 'load32' | 'load64'> {
+  store32(address: number, value: number): void;
+  store64(address: number, value: bigint): void;
+  /** No later store is seen before an earlier one. On x86 it only holds the compiler. */
+  writeBarrier(): void;
+  /** Every earlier store is seen by all before a later load, or a later reading of the counter, is done. */
+  fence(): void;
+}
+
 export interface TscAndVcpu {
   readonly tsc: bigint;
   readonly vcpu: number;
