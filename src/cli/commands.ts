@@ -8,14 +8,32 @@ export interface Entry {
   load(): Promise<{ readonly command: Command }>;
 }
 
-export type Commands = Readonly<Record<string, Entry>>;
+/** Commands under one name: `kvmclock vm race`. */
+export interface Group {
+  readonly summary: string;
+  readonly commands: Commands;
+}
+
+export type Commands = { readonly [name: string]: Entry | Group };
 
 /** The one that runs where the first argument names none. */
 export const DEFAULT_COMMAND = 'doctor';
 
+const VM_COMMANDS: Commands = {
+  bench: { summary: 'what each way of reading the clock costs in a guest', load: () => import('./vm-bench.ts') },
+  race: {
+    summary: "the thread's race: a vCPU that was told of an update reads the old record 0",
+    load: () => import('./vm-race.ts'),
+  },
+  stress: {
+    summary: 'readers on every vCPU while the host updates the clock all the time',
+    load: () => import('./vm-stress.ts'),
+  },
+};
+
 export const COMMANDS: Commands = {
   doctor: {
-    summary: 'what clock this machine has, what a read costs, whether it is sound (the default)',
+    summary: 'what clock this machine has, what a read costs, whether it is sound',
     load: () => import('./doctor.ts'),
   },
   bench: { summary: 'what each way of reading the clock costs here', load: () => import('./bench.ts') },
@@ -24,4 +42,5 @@ export const COMMANDS: Commands = {
     summary: 'decode the records in a memory image or an ELF core',
     load: () => import('./decode.ts'),
   },
+  vm: { summary: 'run guests on the real KVM: what its clock costs, promises and does', commands: VM_COMMANDS },
 };

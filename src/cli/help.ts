@@ -3,11 +3,13 @@ import { table } from '../report/text.ts';
 import { COMMON_OPTIONS, type Command, type Option } from './command.ts';
 import { type Commands, DEFAULT_COMMAND } from './commands.ts';
 
-export function overview(commands: Commands): string {
+/** Of all commands, or of those of a group, whose name is then `path`. */
+export function overview(commands: Commands, path: readonly string[] = []): string {
   const rows = Object.entries(commands).map(([name, { summary }]) => [
     `  ${name}`,
-    name === DEFAULT_COMMAND ? `${summary} (the default)` : summary,
+    path.length === 0 && name === DEFAULT_COMMAND ? `${summary} (the default)` : summary,
   ]);
+  if (path.length > 0) return `Usage: kvmclock ${path.join(' ')} COMMAND [OPTIONS]\n\nCommands:\n${table(rows)}`;
   return `kvmclock: KVM's paravirtual clock, read, kept and checked
 
 Usage: kvmclock [COMMAND] [OPTIONS]

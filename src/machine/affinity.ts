@@ -15,10 +15,16 @@ export function allowedCpus(sys: Sys): number[] {
   return cpus;
 }
 
+/** Lets the calling thread run on `cpus` alone from here on. Throws SystemCallError where it may run on none of them. */
+export function allowCpus(sys: Sys, cpus: readonly number[]): void {
+  const mask = new Uint8Array(MASK_BYTES);
+  for (const cpu of cpus) mask[cpu >> 3]! |= 1 << (cpu & 7);
+  const address = sys.ffi.getRawPointer(mask);
+  const result = sys.libc.sched_setaffinity(0, BigInt(MASK_BYTES), address);
+  sys.check(`sched_setaffinity to CPU ${cpus.join(', ')}`, result);
+}
+
 /** Keeps the calling thread on `cpu` from here on. Throws SystemCallError where it may not run there. */
 export function pinTo(sys: Sys, cpu: number): void {
-  const mask = new Uint8Array(MASK_BYTES);
-  mask[cpu >> 3] = 1 << (cpu & 7);
-  const address = sys.ffi.getRawPointer(mask);
-  sys.check(`sched_setaffinity to CPU ${cpu}`, sys.libc.sched_setaffinity(0, BigInt(MASK_BYTES), address));
+  allowCpus(sys, [cpu]);
 }

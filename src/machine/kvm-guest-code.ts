@@ -3,7 +3,7 @@
  * monitor runs at privilege level 3 (native speed on every KVM) and, where a WRMSR or a HLT is wanted, at level 0.
  */
 import { type Code, CodeBuilder } from '../vdso/code.ts';
-import { eax, ecx, edx, mem, rax, rbx, rcx, rdi, rdx, rsi } from '../vdso/operands.ts';
+import { eax, edx, mem, rax, rbx, rcx, rdi, rdx, rsi } from '../vdso/operands.ts';
 
 /** The mailbox: what is to be called and with what, and what it answered. u64 each. */
 export const MAILBOX = { function: 0, first: 8, second: 16, result: 24 } as const;
@@ -62,10 +62,5 @@ export function guestCode(): Code {
     a.jmp(forever);
   });
   builder.define('guest_fault', () => a.ud2());
-  builder.define('guest_vcpu_of_rdtscp', () => {
-    a.rdtscp();
-    a.mov(eax, ecx);
-    a.ret();
-  });
   return builder.finish();
 }

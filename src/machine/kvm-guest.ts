@@ -7,14 +7,17 @@
  * is one: then the vCPU number that guest code sees is its own.
  */
 import { availableParallelism } from 'node:os';
-import { CPUID_EXTENDED_FEATURES, CPUID_RDTSCP_BIT } from '../abi/cpuid.ts';
 import type { KvmExit } from '../abi/kvm-run.ts';
-import { KVM_MSR_ENABLED, MSR_KVM_SYSTEM_TIME_NEW } from '../abi/msr.ts';
+import { KVM_MP_STATE_RUNNABLE } from '../abi/kvm-structs.ts';
 import { decodePvti, type Pvti, pvtiAddress } from '../abi/pvti.ts';
+import type { FlavourName } from '../hypervisor/policy.ts';
+import { createWords } from '../hypervisor/shared-memory.ts';
 import { clockCode, DATA, DATA_BYTES } from '../vdso/clock.ts';
 import { buildImage } from '../vdso/image.ts';
 import { MEASURE_DATA_BYTES, measureCode } from '../vdso/measure.ts';
+import { hostLine } from './host-clock.ts';
 import type { Kvm } from './kvm.ts';
+import { type GuestClock, kvmClock, ownClock } from './kvm-clock.ts';
 import { CALL_DONE_PORT, GUEST_DATA_BYTES, guestCode, MAILBOX } from './kvm-guest-code.ts';
 import {
   DATA_AT,
@@ -27,12 +30,16 @@ import {
   vcpuPages,
 } from './kvm-guest-memory.ts';
 import { loadImage } from './kvm-image.ts';
+import { SAMPLERS_DATA_BYTES, samplersCode } from './kvm-samplers.ts';
+import { CLOCK_MSRS, type ClockServiceData, startClock } from './kvm-service.ts';
 import { GuestError, VcpuThread } from './kvm-thread.ts';
 import type { Vcpu } from './kvm-vcpu.ts';
 import type { Vm } from './kvm-vm.ts';
 
 export interface GuestOptions {
   readonly vcpus: number;
+  /** Our hypervisor keeps the clock, in this flavour; where it is not named, KVM does. */
+  readonly flavour?: FlavourName | undefined;
   /** Threads to run on, one a vCPU, which stay open when the guest is closed; by default it starts its own. */
   readonly threads?: readonly VcpuThread[];
   /** In-kernel local APICs: then a HLT waits inside KVM_RUN. */
@@ -68,13 +75,17 @@ const DATA_ALIGNMENT = 64;
 export class Guest {
   readonly vm: Vm;
   readonly threads: readonly VcpuThread[];
+  #clock: GuestClock;
+  #service: ClockServiceData | undefined;
   readonly #ownThreads: boolean;
   readonly #symbols = new Map<string, number>();
   readonly #rings: (0 | 3)[] = [];
   #free = DATA_AT;
+  #hasRdtscpAt = 0;
 
   private constructor(vm: Vm, threads: readonly VcpuThread[], ownThreads: boolean) {
     this.vm = vm;
+    this.#clock = kvmClock(vm);
     this.threads = threads;
     this.#ownThreads = ownThreads;
   }
@@ -90,6 +101,8 @@ export class Guest {
     try {
       guest = new Guest(kvm.createVm(GUEST_MEMORY_BYTES), threads, options.threads === undefined);
       guest.#layOut(vcpus, options.irqchip === true);
+      if (options.flavour !== undefined) guest.#serveClock(options.flavour);
+      await guest.#tryRdtscp();
       return guest;
     } catch (error) {
       if (guest !== undefined) await guest.close();
@@ -105,15 +118,59 @@ export class Guest {
     const clock = loadImage(vm.memory, buildImage(clockCode(), 'kvmclock.so', DATA_BYTES), IMAGES_AT);
     const measure = loadImage(vm.memory, buildImage(measureCode(), 'measure.so', MEASURE_DATA_BYTES), clock.end);
     const own = loadImage(vm.memory, buildImage(guestCode(), 'guest.so', GUEST_DATA_BYTES), measure.end);
-    for (const { symbols } of [clock, measure, own]) for (const [name, at] of symbols) this.#symbols.set(name, at);
+    const samplers = loadImage(vm.memory, buildImage(samplersCode(), 'samplers.so', SAMPLERS_DATA_BYTES), own.end);
+    for (const { symbols } of [clock, measure, own, samplers])
+      for (const [name, at] of symbols) this.#symbols.set(name, at);
+    this.#hasRdtscpAt = clock.dataAt + DATA.hasRdtscp;
     const cpuid = vm.kvm.supportedCpuid();
-    const extended = cpuid.find((leaf) => leaf.function === CPUID_EXTENDED_FEATURES)?.edx ?? 0;
-    vm.memory.view.setUint8(clock.dataAt + DATA.hasRdtscp, (extended >>> CPUID_RDTSCP_BIT) & 1);
     for (let i = 0; i < vcpus; i++) {
       const vcpu = vm.createVcpu();
       vcpu.setCpuid(cpuid);
+      if (irqchip) vcpu.setMpState(KVM_MP_STATE_RUNNABLE); // all but the first would wait for an INIT
       this.#reset(vcpu);
     }
+  }
+
+  /** Takes the clock's MSRs away from KVM. */
+  #serveClock(flavour: FlavourName): void {
+    const { vm, threads } = this;
+    const { sys } = vm.kvm;
+    const [first] = vm.vcpus as [Vcpu];
+    vm.takeMsrs(CLOCK_MSRS);
+    this.#service = {
+      flavour,
+      vcpus: vm.vcpus.length,
+      words: createWords(vm.vcpus.length),
+      memory: { address: vm.memory.address, bytes: vm.memory.bytes },
+      hostLine: hostLine(sys, BigInt(first.tscKhz()) * 1000n),
+      kick: vm.vcpus.map((vcpu, i) => threads[i]!.kickTarget(vcpu)),
+    };
+    this.#clock = ownClock(vm, startClock(sys, this.#service));
+  }
+
+  /** The VM's clock, whoever keeps it. */
+  get clock(): GuestClock {
+    return this.#clock;
+  }
+
+  /**
+   * The image takes RDTSCP where there is one. KVM may leave it out of the CPUID only because it does not keep TSC_AUX for
+   * the guest, which the readers do not want: so it is tried.
+   */
+  async #tryRdtscp(): Promise<void> {
+    const [vcpu] = this.vm.vcpus as [Vcpu];
+    try {
+      await this.call(vcpu.id, 'kvmclock_rdtscp');
+      this.vm.memory.view.setUint8(this.#hasRdtscpAt, 1);
+    } catch (error) {
+      if (!(error instanceof GuestError)) throw error;
+      this.#reset(vcpu); // out of the triple fault
+    }
+  }
+
+  /** The instruction by which the guest's readers read the TSC in order. */
+  get orderedTsc(): 'rdtscp' | 'lfence;rdtsc' {
+    return this.vm.memory.view.getUint8(this.#hasRdtscpAt) === 1 ? 'rdtscp' : 'lfence;rdtsc';
   }
 
   #reset(vcpu: Vcpu): void {
@@ -159,7 +216,7 @@ export class Guest {
   /** Lets `vcpu` go on from where it is until its next exit. */
   run(vcpu: number, options: Pick<CallOptions, 'deadlineMs' | 'ring'> = {}): Promise<KvmExit> {
     this.#enterRing(vcpu, options.ring ?? 3);
-    return this.threads[vcpu]!.run(this.vm.vcpus[vcpu]!, options.deadlineMs);
+    return this.threads[vcpu]!.run(this.vm.vcpus[vcpu]!, options.deadlineMs, this.#service);
   }
 
   #enterRing(id: number, ring: 0 | 3): void {
@@ -176,9 +233,9 @@ export class Guest {
     return new GuestError(`vCPU ${id}: ${symbol} ${what} at 0x${rip.toString(16)}`);
   }
 
-  /** Asks KVM to keep the record of `vcpu`, as a host does that restores a guest. It is written at the next entry. */
-  enableRecord(vcpu: number, index = MSR_KVM_SYSTEM_TIME_NEW): void {
-    this.vm.vcpus[vcpu]!.setMsr(index, BigInt(this.recordAt(vcpu) | KVM_MSR_ENABLED));
+  /** Has the record of `vcpu` kept, at `recordAt(vcpu)`. It is written at the vCPU's next entry. */
+  enableRecord(vcpu: number): void {
+    this.#clock.enable(vcpu, this.recordAt(vcpu));
   }
 
   /** Where the record of `vcpu` is, in the guest. */

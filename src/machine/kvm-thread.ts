@@ -5,12 +5,14 @@
  * No guest can hold the process: every run has a deadline, and at the process's exit all vCPUs are kicked out, because
  * Node waits for a Worker that sits in a system call.
  */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { KvmExit } from '../abi/kvm-run.ts';
 import { CONTROL, CONTROL_BYTES, kickThread } from './kvm-loop.ts';
+import type { ClockServiceData, KickTarget } from './kvm-service.ts';
 import type { Vcpu } from './kvm-vcpu.ts';
 import type { RunReply, RunRequest, WorkerData } from './kvm-worker.ts';
 import { type Sys, SystemCallError } from './sys.ts';
+import { startWorker } from './worker-thread.ts';
 
 const KICK_SIGNAL = 'SIGURG';
 const DEFAULT_DEADLINE_MS = 30_000;
@@ -68,11 +70,7 @@ export class VcpuThread {
   /** Starts the thread, on host CPU `cpu` alone where one is named; it is ready when the promise is. */
   static async start(sys: Sys, cpu?: number): Promise<VcpuThread> {
     const control = new SharedArrayBuffer(CONTROL_BYTES);
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const worker = new Worker(new URL(`./kvm-worker.${extension}`, import.meta.url), {
-      workerData: { control, cpu } satisfies WorkerData,
-      execArgv: ['--disable-warning=ExperimentalWarning'], // once a process is enough
-    });
+    const worker = startWorker('kvm-worker', import.meta.url, { workerData: { control, cpu } satisfies WorkerData });
     const thread = new VcpuThread(sys, worker, new Int32Array(control));
     register(thread);
     try {
@@ -93,16 +91,16 @@ export class VcpuThread {
   }
 
   /**
-   * Runs `vcpu` until an exit that its thread does not deal with, or until `kick` (`interrupted`). Rejects with GuestError
+   * Runs `vcpu`, its clock served by `clock` or else by KVM, until an exit that its thread does not deal with, or until `kick` (`interrupted`). Rejects with GuestError
    * where it is not out within `deadlineMs` (it is kicked out then), with SystemCallError where KVM_RUN fails.
    */
-  async run(vcpu: Vcpu, deadlineMs = DEFAULT_DEADLINE_MS): Promise<KvmExit> {
+  async run(vcpu: Vcpu, deadlineMs = DEFAULT_DEADLINE_MS, clock?: ClockServiceData): Promise<KvmExit> {
     if (this.#ended !== undefined) throw this.#ended;
     if (this.#run !== undefined) throw new Error(`this thread is still running vCPU ${this.#run.vcpu.id}`);
     if (vcpu.running) throw new Error(`vCPU ${vcpu.id} is running on another thread`);
     Atomics.store(this.#control, CONTROL.stop, 0);
     const { id, fd, runAddress, runBytes } = vcpu;
-    const reply = await this.#exchange(vcpu, { vcpu: { id, fd, runAddress, runBytes } }, deadlineMs);
+    const reply = await this.#exchange(vcpu, { vcpu: { id, fd, runAddress, runBytes }, clock }, deadlineMs);
     if (reply instanceof Error) throw reply;
     if ('failed' in reply) throw new SystemCallError(reply.failed.call, reply.failed.errno);
     if ('broken' in reply) throw new Error(`vCPU ${vcpu.id}'s thread: ${reply.broken}`);
@@ -131,6 +129,11 @@ export class VcpuThread {
       this.#worker.ref();
       this.#worker.postMessage(request);
     });
+  }
+
+  /** What another thread must know to kick `vcpu` while this one runs it. */
+  kickTarget(vcpu: Vcpu): KickTarget {
+    return { control: this.#control.buffer as SharedArrayBuffer, runAddress: vcpu.runAddress, runBytes: vcpu.runBytes };
   }
 
   /** Brings the vCPU that it runs out of the guest; nothing where it runs none. Does not wait. */

@@ -1,7 +1,9 @@
 /** The Worker that kvm-thread.ts starts: it waits for a vCPU, runs it, and tells how it came out. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { KvmExit } from '../abi/kvm-run.ts';
+import { pinTo } from './affinity.ts';
 import { CONTROL, runVcpu, type VcpuHandle } from './kvm-loop.ts';
+import { type ClockServiceData, clockService } from './kvm-service.ts';
 import { isUnavailable, openSys, type Sys, SystemCallError } from './sys.ts';
 
 export interface WorkerData {
@@ -13,6 +15,8 @@ export interface WorkerData {
 /** One run of one vCPU. */
 export interface RunRequest {
   readonly vcpu: VcpuHandle;
+  /** Serves the clock in KVM's place, where it is to. */
+  readonly clock?: ClockServiceData | undefined;
 }
 
 export type RunReply =
@@ -22,21 +26,12 @@ export type RunReply =
 
 function run(sys: Sys, control: Int32Array, request: RunRequest): RunReply {
   try {
-    return { exit: runVcpu(sys, request.vcpu, control) };
+    const { vcpu, clock } = request;
+    return { exit: runVcpu(sys, vcpu, control, clock && clockService(sys, clock, vcpu.id)) };
   } catch (error) {
     if (error instanceof SystemCallError) return { failed: { call: error.call, errno: error.errno } };
     return { broken: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
-}
-
-const AFFINITY_WORDS = 16;
-
-/** This thread alone. */
-function pin(sys: Sys, cpu: number): void {
-  const mask = new BigUint64Array(AFFINITY_WORDS);
-  mask[cpu >> 6] = 1n << BigInt(cpu & 63);
-  const result = sys.libc.sched_setaffinity(0, BigInt(mask.byteLength), sys.ffi.getRawPointer(mask));
-  sys.check(`sched_setaffinity to CPU ${cpu}`, result);
 }
 
 function serve(port: NonNullable<typeof parentPort>): void {
@@ -44,7 +39,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
   if (isUnavailable(sys)) throw new Error(sys.unavailable); // the thread that started us has opened it
   const data = workerData as WorkerData;
   const control = new Int32Array(data.control);
-  if (data.cpu !== undefined) pin(sys, data.cpu);
+  if (data.cpu !== undefined) pinTo(sys, data.cpu);
   Atomics.store(control, CONTROL.tid, sys.libc.gettid());
   port.on('message', (request: RunRequest) => port.postMessage(run(sys, control, request)));
   port.postMessage('ready');
