@@ -42,5 +42,6 @@ export const COMMANDS: Commands = {
     summary: 'decode the records in a memory image or an ELF core',
     load: () => import('./decode.ts'),
   },
+  vdso: { summary: 'the readers as a shared object for C, Python and others', load: () => import('./vdso.ts') },
   vm: { summary: 'run guests on the real KVM: what its clock costs, promises and does', commands: VM_COMMANDS },
 };
