@@ -3,7 +3,7 @@
  */
 import { PVTI, PVTI_PER_PAGE, type Pvti, pvtiAddress } from '../abi/pvti.ts';
 import type { GuestCpu } from '../guest/cpu.ts';
-import { implausible } from '../guest/plausible.ts';
+import { doubts } from '../guest/plausible.ts';
 import { snapshot } from '../guest/snapshot.ts';
 import { type ClockFunctions, loadClock } from './clock-image.ts';
 import { pageCpu } from './page-cpu.ts';
@@ -52,8 +52,8 @@ export function attach(sys: Sys, address: bigint, where: string): LiveMachine | 
   const odd = settled(cpu);
   if (odd !== undefined) return { unavailable: `${where}: ${odd}` };
   const record = (vcpu: number) => snapshot(cpu, pvtiAddress(0, vcpu));
-  const reason = implausible(record(0), cpu.load32(PVTI.pad0) | cpu.load8(PVTI.pad) | cpu.load8(PVTI.pad + 1));
-  if (reason !== undefined) return { unavailable: `${where} holds no record in use: ${reason}` };
+  const [doubt] = doubts(record(0), cpu.load32(PVTI.pad0) | cpu.load8(PVTI.pad) | cpu.load8(PVTI.pad + 1));
+  if (doubt !== undefined) return { unavailable: `${where} holds no record in use: ${doubt}` };
   image.kvmclock_attach(address);
   const rate = rateAgainstHrtime(() => image.kvmclock_read_landed(address));
   if (rate !== undefined) return { unavailable: `${where} holds no record in use: ${rate}` };

@@ -1,9 +1,9 @@
 /** The records of a memory image, taken apart: what each says, what that means, and the time it gives. */
 import { decodePvti, PVCLOCK_GUEST_STOPPED, PVCLOCK_TSC_STABLE_BIT, PVTI_BYTES } from '../abi/pvti.ts';
+import { doubtsAt } from '../guest/plausible.ts';
 import { lineAt } from '../guest/sequence.ts';
 import { tscHz, tscKhz } from '../scale/time-scale.ts';
 import { ImageError, type MemoryImage, segmentAt } from './memory-image.ts';
-import { doubtsAt } from './plausible-record.ts';
 import { scanImage } from './scan.ts';
 
 /** One record. u64 are decimal strings, as in every JSON of this project. */

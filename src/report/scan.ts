@@ -1,8 +1,9 @@
 /** Looks through an image for records, in constant memory: holes are jumped over, zeros skipped, the rest tested by words. */
 import { setImmediate } from 'node:timers/promises';
 import { PVTI_BYTES } from '../abi/pvti.ts';
+import { doubtsAt } from '../guest/plausible.ts';
 import type { MemoryImage } from './memory-image.ts';
-import { doubtsAt, nextCandidate } from './plausible-record.ts';
+import { nextCandidate } from './plausible-record.ts';
 
 const CHUNK_BYTES = 256 * 1024;
 /** Between two turns of the event loop, so that an interrupt is heard and progress can be shown. */

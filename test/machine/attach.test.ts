@@ -27,10 +27,10 @@ test('attach() refuses an empty page, noise, and a record that nobody keeps, eac
   const record = new Uint8Array(32);
   const wrongRate = {
     version: 2,
-    tscTimestamp: 0n,
+    tscTimestamp: 1n,
     systemTime: 0n,
     tscToSystemMul: 0x80000000,
-    tscShift: -4,
+    tscShift: -2,
     flags: 1,
   };
   encodePvti(wrongRate, new DataView(record.buffer));

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { doubtsAt } from '../../src/guest/plausible.ts';
 import { isUnavailable, openSys } from '../../src/machine/sys.ts';
 import { openImage } from '../../src/report/memory-image.ts';
-import { doubtsAt } from '../../src/report/plausible-record.ts';
 import { rangesOf, scanImage } from '../../src/report/scan.ts';
 import { coreBytes, imageFile, recordBytes, sparseFile, withRecords } from './image-files.ts';
 
