@@ -3,10 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { doubtsAt } from '../../src/guest/plausible.ts';
 import { nextCandidate } from '../../src/report/plausible-record.ts';
-import { tscToNs } from '../../src/scale/time-scale.ts';
 import { recordBytes } from './image-files.ts';
-
-const doubts = (bytes: Uint8Array) => doubtsAt(new DataView(bytes.buffer), 0);
 
 describe('nextCandidate()', () => {
   type Next = typeof nextCandidate;
