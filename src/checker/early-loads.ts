@@ -1,0 +1,116 @@
+/**
+ * Loads done before their turn, by guest threads, in one of two manners:
+ *
+ * `any-order`: a load may be done at any time since the last barrier, whatever other loads do; only two loads of one cell keep
+ * their order. What a processor with weaker rules than x86 may do, and a compiler: what read barriers are for.
+ *
+ * `late-tsc`: x86 with its TSC read as it is. LFENCE; RDTSC reads the TSC after every earlier load, but loads that follow may
+ * be done before it, in their own order. RDTSC alone may be done before earlier loads as well, those before the
+ * call included. An exit or a move to
+ * another vCPU in between throws early loads away, as an interrupt does.
+ */
+import type { Histories } from './histories.ts';
+import { KIND, type Kind, type Operations } from './operations.ts';
+import type { Successor } from './successor.ts';
+import { ANYWHERE, type Early, NO_WINDOW, Windows } from './windows.ts';
+import type { World } from './world.ts';
+
+/** In a window: not a cell but the tick. */
+const TICK = -2;
+
+export class EarlyLoads {
+  /** The moment at which a call begins matters to its loads, so that it is a step of its own. */
+  readonly beginsFirst: boolean;
+  readonly #early: Early;
+  readonly #windows: Windows;
+  readonly #histories: Histories;
+  readonly #operations: Operations;
+  /** Of each guest: its window's field, and its node's. */
+  readonly #window: readonly number[];
+  readonly #node: readonly number[];
+  /** 1 for a cell that guests read. */
+  readonly #shared: Uint8Array;
+
+  constructor(early: Early, world: Pick<World, 'histories' | 'layout' | 'scenario' | 'hosts' | 'others'>) {
+    this.beginsFirst = early === 'any-order';
+    this.#early = early;
+    this.#windows = new Windows(early);
+    this.#histories = world.histories;
+    this.#operations = world.histories.operations;
+    this.#window = world.layout.window;
+    this.#node = world.layout.node.slice(world.hosts + world.others);
+    this.#shared = Uint8Array.from(world.scenario.cells, ({ record, perThread }) =>
+      record >= 0 && !perThread ? 1 : 0,
+    );
+  }
+
+  /** How many older values the operation at `node` may be answered with on `vcpu`, beside the present one. */
+  choices(to: Successor, guest: number, vcpu: number, node: number, cell: number): number {
+    const window = to.now(this.#window[guest]!);
+    if (this.#early === 'any-order') return cell >= 0 ? this.#windows.choices(window, cell) : 0;
+    if (this.#windows.vcpu(window) !== vcpu) return 0;
+    const kind = this.#histories.operation(node).kind;
+    if (kind === KIND.rdtscAnyTime) return this.#windows.choices(window, TICK);
+    return kind === KIND.load && this.#histories.afterTsc[node] === 1 ? this.#windows.choices(window, cell) : 0;
+  }
+
+  /** The number of the value, or tick, of choice 0 (the oldest), 1 ... */
+  value(to: Successor, guest: number, cell: number, choice: number): number {
+    return this.#windows.value(to.now(this.#window[guest]!), cell >= 0 ? cell : TICK, choice);
+  }
+
+  /** Guest `guest` has done an operation on `vcpu`; a load or TSC read with an older value (`choice`), or the present one (-1). */
+  did(to: Successor, guest: number, vcpu: number, kind: Kind, cell: number, choice: number): void {
+    const field = this.#window[guest]!;
+    const window = to.get(field);
+    if (kind === KIND.readBarrier || kind === KIND.loadFence || kind === KIND.tscFence || kind === KIND.update) {
+      to.put(field, this.#windows.opened(vcpu));
+    } else if (kind === KIND.load && cell >= 0 && this.#shared[cell] === 1) {
+      const here =
+        this.#early === 'late-tsc' && this.#windows.vcpu(window) !== vcpu ? this.#windows.opened(vcpu) : window;
+      to.put(field, choice >= 0 ? this.#windows.after(here, cell, choice) : this.#windows.afterPresent(here, cell));
+    } else if (this.#early === 'late-tsc' && this.#windows.vcpu(window) !== vcpu) {
+      to.put(field, this.#windows.opened(vcpu));
+    }
+  }
+
+  /** A call begins on `vcpu`. An RDTSC in it may be done before it: as long ago as no vCPU has left the guest. */
+  began(to: Successor, guest: number, vcpu: number): void {
+    const field = this.#window[guest]!;
+    if (this.#early === 'late-tsc') to.put(field, this.#windows.on(to.get(field), vcpu));
+  }
+
+  ended(to: Successor, guest: number): void {
+    to.put(this.#window[guest]!, NO_WINDOW);
+  }
+
+  /** Memory has lost `value` of `cell`, or the host's time has left tick `value`. */
+  lost(to: Successor, cell: number, value: number): void {
+    if (cell >= 0 && this.#shared[cell] === 0) return;
+    for (let guest = 0; guest < this.#window.length; guest++) {
+      if (this.#keeps(to.get(this.#node[guest]!), cell)) {
+        const field = this.#window[guest]!;
+        to.put(field, this.#windows.lost(to.get(field), cell >= 0 ? cell : TICK, value));
+      }
+    }
+  }
+
+  /** `vcpu` has left the guest. */
+  left(to: Successor, vcpu: number): void {
+    if (this.#early === 'any-order') return;
+    for (const field of this.#window) {
+      const on = this.#windows.vcpu(to.get(field));
+      if (on === vcpu || on === ANYWHERE) to.put(field, NO_WINDOW);
+    }
+  }
+
+  /** True where a thread at `node` may yet get what is lost now. */
+  #keeps(node: number, cell: number): boolean {
+    const { kind } = this.#histories.operation(node);
+    if (cell < 0)
+      return this.#early === 'late-tsc' && this.#operations.readsTscAnyTime && this.#histories.afterTsc[node] === 0;
+    if (kind === KIND.end) return false; // between two calls
+    if (this.#early === 'any-order') return true;
+    return kind === KIND.rdtsc || kind === KIND.rdtscAnyTime;
+  }
+}

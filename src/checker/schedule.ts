@@ -1,0 +1,88 @@
+/**
+ * A schedule: who moves, step by step, and how many operations each step has. With the configuration it is the whole of an
+ * execution, so it is what a replay string holds.
+ *
+ *   STEPS     one token a step:  ACTOR [COUNT] [-CHOICE]
+ *   ACTOR     a..h vCPU 0..7's thread; i..p other threads of the hypervisor; q..z the store buffer of processor 0..9;
+ *             A..Z guest thread g on vCPU v, numbered g * vCPUs + v; _ the host's time; . what is done once, by its vCPU's thread
+ *   COUNT     operations in the step, where there is more than one
+ *   CHOICE    a load done early: which older value, 0 the oldest
+ */
+
+export type Actor =
+  | { readonly kind: 'host'; readonly vcpu: number }
+  | { readonly kind: 'other'; readonly index: number }
+  | { readonly kind: 'buffer'; readonly processor: number }
+  | { readonly kind: 'guest'; readonly guest: number; readonly vcpu: number }
+  | { readonly kind: 'time' }
+  | { readonly kind: 'once' };
+
+export interface Turn {
+  readonly actor: Actor;
+  /** Operations. */
+  readonly count: number;
+  /** -1: the load is done in its turn. */
+  readonly choice: number;
+}
+
+const LETTERS = 'abcdefghijklmnopqrstuvwxyz';
+const HOSTS = 8;
+const OTHERS = 8;
+const TOKEN = /([a-zA-Z_.])(\d*)(?:-(\d+))?/y;
+
+/** `vcpus`: how many the VM has. */
+export function formatSchedule(turns: readonly Turn[], vcpus: number): string {
+  return turns
+    .map(({ actor, count, choice }) => {
+      return letterOf(actor, vcpus) + (count > 1 ? String(count) : '') + (choice >= 0 ? `-${choice}` : '');
+    })
+    .join('');
+}
+
+/** Throws RangeError where the text is no schedule. */
+export function parseSchedule(text: string, vcpus: number): Turn[] {
+  const turns: Turn[] = [];
+  TOKEN.lastIndex = 0;
+  while (TOKEN.lastIndex < text.length) {
+    const at = TOKEN.lastIndex;
+    const match = TOKEN.exec(text);
+    if (match === null) throw new RangeError(`no step begins with ${JSON.stringify(text.slice(at, at + 8))}`);
+    const [, letter, count, choice] = match;
+    turns.push({
+      actor: actorOf(letter!, vcpus),
+      count: count === '' ? 1 : Number(count),
+      choice: choice === undefined ? -1 : Number(choice),
+    });
+  }
+  return turns;
+}
+
+function letterOf(actor: Actor, vcpus: number): string {
+  switch (actor.kind) {
+    case 'host':
+      return LETTERS[actor.vcpu]!;
+    case 'other':
+      return LETTERS[HOSTS + actor.index]!;
+    case 'buffer':
+      return LETTERS[HOSTS + OTHERS + actor.processor]!;
+    case 'guest':
+      return LETTERS[actor.guest * vcpus + actor.vcpu]!.toUpperCase();
+    case 'time':
+      return '_';
+    case 'once':
+      return '.';
+  }
+}
+
+function actorOf(letter: string, vcpus: number): Actor {
+  if (letter === '_') return { kind: 'time' };
+  if (letter === '.') return { kind: 'once' };
+  const index = LETTERS.indexOf(letter);
+  if (index < 0) {
+    const place = LETTERS.indexOf(letter.toLowerCase());
+    return { kind: 'guest', guest: Math.floor(place / vcpus), vcpu: place % vcpus };
+  }
+  if (index < HOSTS) return { kind: 'host', vcpu: index };
+  if (index < HOSTS + OTHERS) return { kind: 'other', index: index - HOSTS };
+  return { kind: 'buffer', processor: index - HOSTS - OTHERS };
+}

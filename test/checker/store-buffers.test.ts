@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { EMPTY, StoreBuffers } from '../../src/checker/store-buffers.ts';
+
+const stores = fc.array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 3 })), { maxLength: 12 });
+
+describe('StoreBuffers', () => {
+  test('a buffer drains in the order of its stores and forwards the newest, as a list does', () => {
+    fc.assert(
+      fc.property(stores, (list) => {
+        const buffers = new StoreBuffers();
+        let buffer = EMPTY;
+        for (const [cell, value] of list) buffer = buffers.push(buffer, cell, value);
+        for (let cell = 0; cell < 4; cell++) {
+          assert.equal(buffers.forward(buffer, cell), list.findLast((entry) => entry[0] === cell)?.[1] ?? -1);
+        }
+        for (const [cell, value] of list) {
+          assert.deepEqual([buffers.oldestCell(buffer), buffers.oldestValue(buffer)], [cell, value]);
+          buffer = buffers.drained(buffer);
+        }
+        assert.equal(buffer, EMPTY);
+      }),
+    );
+  });
+
+  test('push() and drained() give the same contents the same number', () => {
+    const buffers = new StoreBuffers();
+    const both = buffers.push(buffers.push(EMPTY, 1, 1), 2, 2);
+    assert.equal(buffers.drained(both), buffers.push(EMPTY, 2, 2));
+  });
+
+  test('push() refuses a 65th store', () => {
+    const buffers = new StoreBuffers();
+    let buffer = EMPTY;
+    for (let i = 0; i < 64; i++) buffer = buffers.push(buffer, 0, i);
+    assert.throws(() => buffers.push(buffer, 0, 64), /more than 64 stores with no fence/);
+  });
+});
