@@ -38,7 +38,7 @@ describe('kvmclock vdso', () => {
     const { status, stdout } = await captured(['vdso']);
     assert.equal(status, 0);
     const lines = stdout.split('\n');
-    assert.match(lines[0]!, /^kvmclock\.so: [0-9 ]+ bytes, 17 functions/);
+    assert.match(lines[0]!, new RegExp(`^kvmclock\\.so: [0-9 ]+ bytes, ${image.symbols.length} functions`));
     for (const { name, bytes } of image.symbols) {
       assert.ok(
         lines.some((line) => line.trimStart().startsWith(`${bytes} `) && line.includes(` ${name}(`)),
