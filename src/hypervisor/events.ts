@@ -1,4 +1,5 @@
 /** What a VMM may want to know; every listener is optional, and none is needed for the clock to be right. */
+import type { MasterCopy } from './master-copy.ts';
 
 /** Why the records of a VM lie on one line, or do not. */
 export type Stability =
@@ -28,9 +29,12 @@ export interface HypervisorEvents {
   stability(reason: Stability): void;
   /** A guest gave an address that its hypervisor cannot, or should not, write to. */
   badAddress(report: AddressReport): void;
+  /** The VM-wide copy is about to be written anew; called by the updater, under the lock, before any record follows. */
+  updating(copy: MasterCopy): void;
 }
 
 export const NO_EVENTS: HypervisorEvents = {
   stability() {},
   badAddress() {},
+  updating() {},
 };

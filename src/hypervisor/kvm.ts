@@ -23,7 +23,7 @@ import { enter, leave, request, tryEnter } from './requests.ts';
 import { restoreClock, type SavedClock, saveClock, type TimeAway } from './save.ts';
 import type { BoundedMemory } from './shared-memory.ts';
 import { readTsc, writeTsc, writeTscOffset } from './tsc.ts';
-import { hostRateChanged, setTscHz } from './tsc-rate.ts';
+import { hostRateChanged, initTscHz, setTscHz } from './tsc-rate.ts';
 import { CLOCK_FEATURES, checkVcpu, hostTscHz, isCreated, type KvmVm } from './vm.ts';
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
@@ -146,7 +146,7 @@ function createVcpu(vm: KvmVm, vcpu: number, tscHz: bigint | undefined): void {
   cpu.store32(online, cpu.load32(online) + 1);
   cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscRatio), TSC_RATIO_ONE);
   const hz = tscHz ?? hostTscHz(vm); // 0: not known yet, hostRateChanged will tell
-  if (hz > 0n) setTscHz(vm, vcpu, hz);
+  if (hz > 0n) initTscHz(vm, vcpu, hz);
   writeTsc(vm, vcpu, 0n, 'creation');
   request(cpu, vcpu, REQUEST.GLOBAL_CLOCK_UPDATE, false); // as at its first load onto a processor
 }

@@ -79,6 +79,7 @@ export function nextCopy(vm: KvmVm, rule: OffsetRule): MasterCopy {
   const next = { ...fresh, kvmclockOffset: BigInt.asUintN(64, rule(fresh, old, hostTsc)) };
   noteLine(cpu, 0);
   if (useMasterClock !== old.useMasterClock) events.stability(stability);
+  events.updating(next);
   return next;
 }
 

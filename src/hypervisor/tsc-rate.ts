@@ -21,21 +21,16 @@ export const TSC_TOLERANCE_PPM = 250n;
 const MAX_RATIO = 1n << 64n;
 
 /**
- * `vcpu`'s TSC is to count at `hz`. Its record follows. To be called by its thread, or while that is parked. Throws ClockError EINVAL where the processor can reach that rate
- * neither by scaling nor by catching up.
+ * `vcpu`'s TSC is to count at `hz`. Its record follows. To be called by its thread, or while that is parked. Throws
+ * ClockError EINVAL where the processor can reach that rate neither by scaling nor by catching up.
  */
 export function setTscHz(vm: KvmVm, vcpu: number, hz: bigint): void {
-  const hostHz = hostTscHz(vm);
-  if (hz < 1n || hz >= 1n << 64n) throw new ClockError('EINVAL', `TSC rate of vCPU ${vcpu}: ${hz} Hz is not a rate`);
-  const plan = planRate(vm, vcpu, hz, hostHz);
+  const plan = planRate(vm, vcpu, hz); // may throw: before the lock
   underLock(vm, () => {
     const { cpu, setup } = vm;
     const hostTsc = cpu.hostTsc();
     const tsc = guestTsc(cpu, setup, vcpu, hostTsc);
-    storeRate(vm, vcpu, hz);
-    cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscRatio), plan.ratio);
-    cpu.store32(vcpuWord(vcpu, VCPU_WORDS.alwaysCatchUp), plan.catchUp ? 1 : 0);
-    cpu.store64(vcpuWord(vcpu, VCPU_WORDS.timeScale), timeScaleOf(vm, hostHz, plan));
+    storePlan(vm, vcpu, hz, plan);
     if (vm.flavour.rateChange === 'tsc-jumps') return;
     const offset = BigInt.asUintN(64, tsc - scaledTsc(cpu, setup, vcpu, hostTsc));
     cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscOffset), offset);
@@ -43,6 +38,19 @@ export function setTscHz(vm: KvmVm, vcpu: number, hz: bigint): void {
     cpu.store64(vcpuWord(vcpu, VCPU_WORDS.thisTscWrite), tsc);
     request(cpu, vcpu, REQUEST.MASTERCLOCK_UPDATE | REQUEST.CLOCK_UPDATE, false);
   });
+}
+
+/** The same for a vCPU that is being made: its TSC is not set yet, and no record follows. */
+export function initTscHz(vm: KvmVm, vcpu: number, hz: bigint): void {
+  storePlan(vm, vcpu, hz, planRate(vm, vcpu, hz));
+}
+
+function storePlan(vm: KvmVm, vcpu: number, hz: bigint, plan: RatePlan): void {
+  const { cpu } = vm;
+  storeRate(vm, vcpu, hz);
+  cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscRatio), plan.ratio);
+  cpu.store32(vcpuWord(vcpu, VCPU_WORDS.alwaysCatchUp), plan.catchUp ? 1 : 0);
+  cpu.store64(vcpuWord(vcpu, VCPU_WORDS.timeScale), timeScaleOf(vm, hostTscHz(vm), plan));
 }
 
 /** The host's TSC rate has changed, or has become known: every vCPU's pair follows, and its record. */
@@ -84,7 +92,9 @@ interface RatePlan {
   readonly catchUp: boolean;
 }
 
-function planRate(vm: KvmVm, vcpu: number, hz: bigint, hostHz: bigint): RatePlan {
+function planRate(vm: KvmVm, vcpu: number, hz: bigint): RatePlan {
+  if (hz < 1n || hz >= 1n << 64n) throw new ClockError('EINVAL', `TSC rate of vCPU ${vcpu}: ${hz} Hz is not a rate`);
+  const hostHz = hostTscHz(vm);
   const exact = { ratio: TSC_RATIO_ONE, catchUp: false };
   if (hostHz === 0n) return exact;
   const tolerance = vm.setup.tscScaling && vm.flavour.rate === 'hz' ? 0n : (hostHz * TSC_TOLERANCE_PPM) / 1_000_000n;
@@ -104,8 +114,11 @@ function planRate(vm: KvmVm, vcpu: number, hz: bigint, hostHz: bigint): RatePlan
 /** The pair from cycles as the guest really sees them to ns, in its word; mul 0 while the host's rate is not known. */
 function timeScaleOf(vm: KvmVm, hostHz: bigint, plan: RatePlan): bigint {
   if (hostHz === 0n) return 0n;
-  const scaledHz = scaleTsc(hostHz, plan.ratio);
-  const hz = vm.flavour.rate === 'khz' ? (scaledHz / 1000n) * 1000n : scaledHz;
-  const atLeast = vm.flavour.rate === 'khz' ? 1000n : 1n;
-  return packScale(tscToNs(hz < atLeast ? atLeast : hz)) | (plan.catchUp ? TIME_SCALE_CATCH_UP : 0n);
+  const hz = vm.flavour.rate === 'khz' ? scaleTsc(hostHz / 1000n, plan.ratio) * 1000n : scaledHz(hostHz, plan.ratio);
+  return packScale(tscToNs(hz === 0n ? 1000n : hz)) | (plan.catchUp ? TIME_SCALE_CATCH_UP : 0n);
+}
+
+/** Rounded to the nearest: the ratio was cut off, and a hertz too few would be a nanosecond every few seconds. */
+function scaledHz(hostHz: bigint, ratio: bigint): bigint {
+  return (hostHz * ratio + TSC_RATIO_ONE / 2n) / TSC_RATIO_ONE;
 }

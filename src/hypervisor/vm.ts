@@ -42,7 +42,7 @@ export function hostTscHz(vm: KvmVm): bigint {
   return vm.flavour.rate === 'khz' ? (hz / 1000n) * 1000n : hz;
 }
 
-/** Runs `body` under the VM's update lock. */
+/** Runs `body` under the VM's update lock. It must not throw: nothing here catches, so the lock would stay taken. */
 export function underLock<T>(vm: KvmVm, body: () => T): T {
   const lock = vmWord(VM_WORDS.lock);
   acquire(vm.cpu, lock);

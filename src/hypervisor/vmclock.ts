@@ -34,7 +34,7 @@ export interface VmclockState {
 /** What happened to the VM since the page was last written. */
 export type Disruption = 'none' | 'migrated' | 'restored';
 
-/** One cycle in units of 2^-(64 + shift) s, with the most bits that 64 hold. `tscHz`: 1 or more. */
+/** One cycle in units of 2^-(64 + shift) s, with the most bits that 64 hold. `tscHz`: 2 or more. */
 export function counterPeriod(tscHz: bigint): { fracSec: bigint; shift: number } {
   let shift = 0;
   while (shift < 63 && (1n << BigInt(64 + shift + 1)) / tscHz < 1n << 64n) shift++;

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { VMCLOCK, VMCLOCK_COUNTER, VMCLOCK_STATUS, VMCLOCK_TIME } from '../../src/abi/vmclock.ts';
+import { isVmclock, readVmclock, utcNs } from '../../src/guest/vmclock.ts';
+import { initVmclock, publishVmclock } from '../../src/hypervisor/vmclock.ts';
+import { pageReader } from './page-cpu.ts';
+
+const SEC = 1_000_000_000n;
+const UTC_NS = 1_420_000_000n * SEC + 123_456_789n;
+
+function page(tscHz = 2_500_000_000n) {
+  const reader = pageReader();
+  initVmclock(reader.host, 0);
+  const publish = (utc: bigint, disruption: 'none' | 'migrated' | 'restored' = 'none') =>
+    publishVmclock(reader.host, 0, { tsc: 5000n, utcNs: utc, tscHz, taiOffsetSec: 37 }, disruption);
+  publish(UTC_NS);
+  return { ...reader, publish };
+}
+
+test('isVmclock() knows a page by magic, size and version', () => {
+  const { guest, host } = page();
+  assert.equal(isVmclock(guest, 0), true);
+  assert.equal(isVmclock(guest, 1024), false);
+  host.store32(VMCLOCK.size, 104);
+  assert.equal(isVmclock(guest, 0), false);
+});
+
+test('readVmclock() counts on from the published instant at the published rate', () => {
+  const rates = fc.bigInt({ min: 500_000_000n, max: 5_000_000_000n });
+  fc.assert(
+    fc.property(rates, fc.bigInt({ min: 0n, max: 10n ** 13n }), (hz, later) => {
+      const { guest, clock } = page(hz);
+      clock.tsc = 5000n + later;
+      const expected = UTC_NS + (later * SEC) / hz;
+      const off = utcNs(readVmclock(guest, 0)!)! - expected;
+      assert.ok(off >= -1n && off <= 1n, `${off} ns off`);
+    }),
+  );
+});
+
+test('readVmclock() carries a fraction into the seconds, beyond 32 bits of them too', () => {
+  const { guest, clock, publish } = page(1_000_000_000n);
+  publish((1n << 33n) * SEC - 1n);
+  clock.tsc = 5001n;
+  const { sec } = readVmclock(guest, 0)!;
+  assert.ok(sec === 1n << 33n || sec === (1n << 33n) - 1n);
+  clock.tsc = 5002n;
+  assert.equal(readVmclock(guest, 0)!.sec, 1n << 33n);
+});
+
+test('readVmclock() has no time where the page says so, or counts by something else than the TSC', () => {
+  const { guest, host } = page();
+  host.store32(VMCLOCK.pad, VMCLOCK_STATUS.UNRELIABLE << 16);
+  assert.equal(readVmclock(guest, 0), undefined);
+  const other = page();
+  other.host.store32(VMCLOCK.version, 1 | (VMCLOCK_COUNTER.ARM_VCNT << 16));
+  assert.equal(readVmclock(other.guest, 0), undefined);
+});
+
+test('readVmclock() retries while the page is written, and takes what was written', () => {
+  const { guest, host, clock, publish } = page(1_000_000_000n);
+  clock.tsc = 5000n;
+  let rounds = 0;
+  host.store32(VMCLOCK.seqCount, 7);
+  clock.onRelax = () => {
+    rounds++;
+    publish(99n * SEC, 'restored');
+  };
+  const time = readVmclock(guest, 0)!;
+  assert.equal(rounds, 1);
+  assert.deepEqual([time.sec, time.disruptionMarker, time.vmGenerationCounter], [99n, 1n, 1n]);
+});
+
+test('utcNs() is TAI less the offset, and nothing where the epoch is not the one of 1970', () => {
+  const { guest } = page();
+  const time = readVmclock(guest, 0)!;
+  const utc = utcNs(time)!;
+  assert.equal(utcNs({ ...time, timeType: VMCLOCK_TIME.TAI }), utc - 37n * SEC);
+  assert.equal(utcNs({ ...time, timeType: VMCLOCK_TIME.TAI, flags: 0n }), undefined);
+  assert.equal(utcNs({ ...time, timeType: VMCLOCK_TIME.MONOTONIC }), undefined);
+});
+
+test('readVmclock() reads a TAI offset below zero', () => {
+  const { guest, host } = page();
+  host.store32(VMCLOCK.taiOffsetSec, 0xffff);
+  assert.equal(readVmclock(guest, 0)!.taiOffsetSec, -1);
+});

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  MSR_IA32_TSC_ADJUST,
+  MSR_KVM_SYSTEM_TIME,
+  MSR_KVM_SYSTEM_TIME_NEW,
+  MSR_KVM_WALL_CLOCK,
+} from '../../src/abi/msr.ts';
+import { PVCLOCK_GUEST_STOPPED } from '../../src/abi/pvti.ts';
+import type { SavedClock } from '../../src/hypervisor/save.ts';
+import { type World, world } from './world.ts';
+
+const SEC = 1_000_000_000n;
+const HZ = 2_593_992_345n;
+
+/** A VM that has run for an hour, and where it was saved. */
+function saved(flavour: 'kvmclock' | 'kvm' = 'kvmclock'): { vm: World; state: SavedClock } {
+  const vm = world({ flavour, hostHz: HZ, tscScaling: true });
+  vm.host.advanceNs(3600n * SEC);
+  const text = JSON.stringify(vm.hypervisor.save());
+  return { vm, state: JSON.parse(text) as SavedClock };
+}
+
+function freshHost(realtimeNs: bigint, hostHz = 3_100_000_000n, flavour: 'kvmclock' | 'kvm' = 'kvmclock'): World {
+  const start = { tsc: 55n, ns: 66n, realtimeNs };
+  return world({ flavour, hostHz, guestHz: HZ, tscScaling: true, start, enabled: false });
+}
+
+test('restore() on another host goes on from the instant of the save, TSCs and clock, every vCPU told', () => {
+  const { vm, state } = saved();
+  const to = freshHost(vm.host.realtimeNs() + 500n * SEC);
+  to.hypervisor.restore(state, 'stopped');
+  to.runAll();
+  for (const vcpu of [0, 1]) {
+    assert.equal(to.hypervisor.readTsc(vcpu), vm.hypervisor.readTsc(vcpu));
+    assert.equal(to.clock(vcpu), vm.clock(vcpu));
+    assert.equal(to.record(vcpu).flags, 1 | PVCLOCK_GUEST_STOPPED);
+    assert.equal(
+      to.hypervisor.rdmsr(vcpu, MSR_KVM_SYSTEM_TIME_NEW),
+      vm.hypervisor.rdmsr(vcpu, MSR_KVM_SYSTEM_TIME_NEW),
+    );
+  }
+});
+
+test('restore() as if the VM had run on adds the time of day that has passed, and never takes any away', () => {
+  const { vm, state } = saved();
+  const later = freshHost(vm.host.realtimeNs() + 500n * SEC);
+  later.hypervisor.restore(state, 'passed');
+  later.runAll();
+  assert.equal(later.clock(1) - vm.clock(1), 500n * SEC);
+  const cycles = later.hypervisor.readTsc(1) - vm.hypervisor.readTsc(1);
+  assert.ok(500n * HZ - cycles < 1000n);
+  const earlier = freshHost(vm.host.realtimeNs() - 500n * SEC);
+  earlier.hypervisor.restore(state, 'passed');
+  earlier.runAll();
+  assert.equal(earlier.clock(1), vm.clock(1));
+});
+
+test('save() keeps the differences between the TSCs of a VM that is not stable', () => {
+  const { vm } = saved();
+  vm.hypervisor.setTscOffset(1, vm.hypervisor.tscOffset(0) + 4321n);
+  vm.runAll();
+  const to = freshHost(0n);
+  to.hypervisor.restore(vm.hypervisor.save(), 'stopped');
+  to.runAll();
+  assert.equal(to.hypervisor.readTsc(1) - to.hypervisor.readTsc(0), 4321n);
+  assert.equal(to.record(0).flags & 1, 0);
+});
+
+test('save() keeps TSC_ADJUST, the wall clock register, the old MSR of vCPU 0, and vCPUs without a record', () => {
+  const { vm } = saved();
+  vm.hypervisor.wrmsr(1, MSR_IA32_TSC_ADJUST, 99n, 'host');
+  vm.hypervisor.wrmsr(0, MSR_KVM_WALL_CLOCK, 512n);
+  vm.hypervisor.wrmsr(0, MSR_KVM_SYSTEM_TIME, 4097n);
+  vm.hypervisor.wrmsr(1, MSR_KVM_SYSTEM_TIME, 0n);
+  vm.runAll();
+  const to = freshHost(0n);
+  to.hypervisor.restore(vm.hypervisor.save(), 'stopped');
+  to.runAll();
+  assert.equal(to.hypervisor.rdmsr(1, MSR_IA32_TSC_ADJUST), 99n);
+  assert.equal(to.hypervisor.rdmsr(0, MSR_KVM_WALL_CLOCK), 512n);
+  assert.equal(to.record(0).flags, PVCLOCK_GUEST_STOPPED, 'the old MSR still ends stability');
+  assert.equal(to.record(1).version, 0);
+});
+
+test('a snapshot of memory taken after restore() has the note that the vCPU was stopped, in KVM only after it ran', () => {
+  for (const [flavour, flag] of [
+    ['kvmclock', PVCLOCK_GUEST_STOPPED],
+    ['kvm', 0],
+  ] as const) {
+    const { vm, state } = saved(flavour);
+    const to = freshHost(vm.host.realtimeNs(), HZ, flavour);
+    to.hypervisor.restore(state, 'stopped');
+    assert.equal(to.record(1).flags & PVCLOCK_GUEST_STOPPED, flag);
+  }
+});
+
+test('restore() refuses what is of another shape, and a rate that the host cannot give', () => {
+  const { state } = saved();
+  const to = freshHost(0n);
+  const format = 'kvmclock-9' as SavedClock['format'];
+  assert.throws(
+    () => to.hypervisor.restore({ ...state, format }, 'stopped'),
+    /"kvmclock-9": only "kvmclock-1" is known/,
+  );
+  const vcpus = [...state.vcpus, ...state.vcpus];
+  assert.throws(() => to.hypervisor.restore({ ...state, vcpus }, 'stopped'), /saved clock of 4 vCPUs: this VM has 2/);
+  assert.throws(() => to.hypervisor.restore({ ...state, vcpus: [] }, 'stopped'), RangeError);
+  const slower = world({ hostHz: 3_100_000_000n, enabled: false });
+  assert.throws(() => slower.hypervisor.restore(state, 'stopped'), { code: 'EINVAL' });
+});

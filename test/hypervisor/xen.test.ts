@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodePvti } from '../../src/abi/pvti.ts';
+import { decodeStruct } from '../../src/abi/struct.ts';
+import { WALL_CLOCK_LAYOUT } from '../../src/abi/wall-clock.ts';
+import { createHypervisor } from '../../src/hypervisor/hypervisor.ts';
+import { ScriptedHost } from '../../src/hypervisor/scripted-host.ts';
+import { createWords, sharedMemory } from '../../src/hypervisor/shared-memory.ts';
+import { tscToNs } from '../../src/scale/time-scale.ts';
+
+const HZ = 2_000_000_000n;
+
+function xen() {
+  const host = new ScriptedHost({ tscHz: HZ, tsc: 1_000n, ns: 5_000n, realtimeNs: 1_420_000_000_000_000_000n });
+  const buffer = new SharedArrayBuffer(8192);
+  const memory = sharedMemory({ memory: buffer, words: createWords(2), hostClock: host });
+  const view = new DataView(buffer);
+  const hypervisor = createHypervisor({ memory, vcpus: 2, hostClock: host, flavour: 'xen' });
+  return { host, hypervisor, view, record: (address: number) => decodePvti(view, address) };
+}
+
+test('a record that is registered is valid at once, made of the stamp of the processor', () => {
+  const { hypervisor, record } = xen();
+  assert.equal(hypervisor.registerTime(0, 64), true);
+  const { mul, shift } = tscToNs(HZ);
+  const body = { tscTimestamp: 1_000n, systemTime: 5_000n, tscToSystemMul: mul, tscShift: shift, flags: 1 };
+  assert.deepEqual(record(64), { version: 2, ...body });
+});
+
+test('update() publishes only what differs', () => {
+  const { host, hypervisor, record } = xen();
+  hypervisor.registerTime(0, 64);
+  const stamp = hypervisor.takeStamp();
+  assert.equal(hypervisor.update(0, stamp), false);
+  assert.equal(record(64).version, 2);
+  host.advanceNs(1_000n);
+  assert.equal(hypervisor.update(0, stamp), false);
+  assert.equal(hypervisor.update(0, hypervisor.takeStamp()), true);
+  assert.deepEqual([record(64).version, record(64).tscTimestamp], [4, 3_000n]);
+});
+
+test('vCPUs on processors with stamps of their own have records that differ', () => {
+  const { hypervisor, record } = xen();
+  hypervisor.registerTime(0, 64, { tsc: 10n, ns: 20n, tscHz: HZ });
+  hypervisor.registerTime(1, 128, { tsc: 11n, ns: 22n, tscHz: HZ + 1000n });
+  assert.notDeepEqual(record(64), record(128));
+});
+
+test('the stable bit comes and goes with the clocksource of the host', () => {
+  const { host, hypervisor, record } = xen();
+  hypervisor.registerTime(0, 64);
+  host.keepTimeByTsc(false);
+  hypervisor.update(0, hypervisor.takeStamp());
+  assert.equal(record(64).flags, 0);
+  host.keepTimeByTsc(true);
+  hypervisor.update(0, hypervisor.takeStamp());
+  assert.equal(record(64).flags, 1);
+});
+
+test('the second copy follows the first, until it is given up', () => {
+  const { host, hypervisor, record } = xen();
+  hypervisor.registerTime(0, 64);
+  hypervisor.registerSecondary(0, 4096);
+  const { version: _, ...first } = record(64);
+  const { version: second, ...body } = record(4096);
+  assert.deepEqual(body, first);
+  assert.equal(second, 2);
+  hypervisor.registerSecondary(0, undefined);
+  host.advanceNs(1_000n);
+  hypervisor.update(0, hypervisor.takeStamp());
+  assert.equal(record(4096).version, 2);
+  assert.equal(record(64).version, 4);
+});
+
+test('setTscOffset() moves the timestamp', () => {
+  const { hypervisor, record } = xen();
+  hypervisor.setTscOffset(0, -1_000n);
+  hypervisor.registerTime(0, 64);
+  assert.equal(record(64).tscTimestamp, 0n);
+});
+
+test('the wall clock is the instant of the boot of the host, with its high word', () => {
+  const { host, hypervisor, view } = xen();
+  assert.equal(hypervisor.writeWallClock(256, 300), true);
+  assert.deepEqual(decodeStruct(WALL_CLOCK_LAYOUT, view, 256), { version: 2, sec: 1_419_999_999, nsec: 999_995_000 });
+  host.setRealtime(5_000_000_000_000_000_000n + 5_000n);
+  hypervisor.writeWallClock(256, 300);
+  assert.equal(BigInt(view.getUint32(300, true)) * 2n ** 32n + BigInt(view.getUint32(260, true)), 5_000_000_000n);
+});
+
+test('an address that cannot be is refused', () => {
+  const { hypervisor } = xen();
+  for (const address of [8192, 8192 - 16, 66, 2 ** 50]) {
+    assert.equal(hypervisor.registerTime(0, address), false);
+    assert.equal(hypervisor.registerSecondary(0, address), false);
+    if (address !== 8192 - 16) assert.equal(hypervisor.writeWallClock(address, 300), false);
+  }
+  assert.equal(hypervisor.writeWallClock(256, 8192), false);
+});
