@@ -1,5 +1,4 @@
 /** From the arguments to one command's run: which command, its options parsed, its help, its errors as one line. */
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import {
   type Args,
@@ -13,6 +12,7 @@ import {
 } from './command.ts';
 import { type Commands, DEFAULT_COMMAND } from './commands.ts';
 import { commandHelp, overview } from './help.ts';
+import { version } from './version.ts';
 
 /** Runs what `argv` (without node and the script) asks for. Returns the exit status; never throws. */
 export async function dispatch(argv: readonly string[], commands: Commands, io: Io): Promise<number> {
@@ -89,9 +89,4 @@ export function quoted(text: string): string {
 function say(io: Io, text: string): number {
   io.stdout.write(text);
   return EXIT_OK;
-}
-
-function version(): string {
-  const packageFile = new URL('../../package.json', import.meta.url); // the same from src/cli and from dist/cli
-  return (JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }).version;
 }

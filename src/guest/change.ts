@@ -9,7 +9,9 @@ import { lineAt } from './sequence.ts';
  * `paused`: the hypervisor held the vCPU back and says so.
  * `refresh`: a new base on nearly the same line: what a hypervisor does from time to time.
  */
-export type ChangeKind = 'unstable' | 'stable' | 'migration' | 'restore' | 'paused' | 'refresh';
+export const CHANGE_KINDS = ['unstable', 'stable', 'migration', 'restore', 'paused', 'refresh'] as const;
+
+export type ChangeKind = (typeof CHANGE_KINDS)[number];
 
 export interface RecordChange {
   /** The weightiest of what happened, in the order of the list above. */

@@ -48,7 +48,16 @@ export interface Meter {
   readonly syscallClockGettime: Callee;
 }
 
+const meters = new WeakMap<LiveMachine, Meter>();
+
+/** The meter of `live`; the same at every call, as its image stays mapped for as long as the thread runs. */
 export function openMeter(live: LiveMachine): Meter {
+  const meter = meters.get(live) ?? newMeter(live);
+  meters.set(live, meter);
+  return meter;
+}
+
+function newMeter(live: LiveMachine): Meter {
   const { sys } = live;
   const { ffi } = sys;
   const image = sys.load(buildImage(measureCode(), 'kvmclock-measure.so', MEASURE_DATA_BYTES).file, MEASURE_FUNCTIONS);

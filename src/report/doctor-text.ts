@@ -1,7 +1,9 @@
 /** The doctor's report for people: the verdict first, what it rests on after it, advice last. */
+import type { RecordReport } from '../guest/record-report.ts';
+import { formatAge, formatNs } from '../scale/duration.ts';
 import { javascriptTable, readersTable } from './costs-text.ts';
-import type { DoctorReport, RecordReport } from './doctor.ts';
-import { formatNs, grouped, type Output, type Style, styled, table } from './text.ts';
+import type { DoctorReport } from './doctor.ts';
+import { grouped, type Output, type Style, styled, table } from './text.ts';
 import { clocksourceMeaning, type Verdict } from './verdict.ts';
 
 const VERDICTS: Readonly<Record<Verdict, { style: Style; text: string }>> = {
@@ -72,14 +74,4 @@ function adviceText({ advice }: DoctorReport, output: Output): string {
 function section(output: Output, title: string, lines: readonly string[]): string {
   if (lines.length === 0) return '';
   return `${styled(output, 'bold', title)}\n${lines.map((line) => `  ${line}\n`).join('')}`;
-}
-
-/** A long duration in its two largest units: "3 d 4 h", "40 min 46 s", "1.25 s". */
-function formatAge(ns: number): string {
-  const seconds = Math.floor(ns / 1e9);
-  if (seconds < 60) return formatNs(ns);
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 24 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }

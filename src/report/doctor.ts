@@ -1,27 +1,20 @@
 /** `kvmclock doctor`: looks at the clock of the machine that it runs on, measures it, and says whether it is sound. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { PVCLOCK_GUEST_STOPPED, PVCLOCK_TSC_STABLE_BIT, type Pvti } from '../abi/pvti.ts';
-import { lineAt } from '../guest/sequence.ts';
+import { type RecordReport, recordReport } from '../guest/record-report.ts';
 import { allowedCpus } from '../machine/affinity.ts';
 import { openClock } from '../machine/clock.ts';
 import { type LiveMachine, openLive } from '../machine/live.ts';
 import { openMeter, type WarpCount } from '../machine/measure.ts';
 import { isUnavailable } from '../machine/sys.ts';
 import { countWarps } from '../machine/warps.ts';
-import { tscKhz } from '../scale/time-scale.ts';
-import { benchJavaScript, benchReaders, type Effort, type JavaScriptCost } from './bench.ts';
-import { beginDrift } from './drift.ts';
-import { type Findings, judge, type RecordFinding, type Verdict } from './verdict.ts';
-
-export interface RecordReport extends Pvti, RecordFinding {
-  readonly tscKhz: number | undefined;
-  /** How long ago the hypervisor took this record's base, in ns. */
-  readonly ageNs: number;
-}
+import { benchJavaScript, benchReaders, type Effort, type JavaScriptCost, tellingCosts } from './bench.ts';
+import { beginDrift, type DriftReport } from './drift.ts';
+import { type Findings, judge, type Verdict } from './verdict.ts';
 
 export interface DoctorReport extends Findings {
   readonly records: readonly RecordReport[];
+  readonly drift: readonly DriftReport[];
   readonly javascript: readonly JavaScriptCost[];
   readonly verdict: Verdict;
   readonly faults: readonly string[];
@@ -56,8 +49,7 @@ async function examineLive(live: LiveMachine, show: (doing: string) => void): Pr
   const stable = records.every((record) => record.stable);
 
   show('timing the readers');
-  const costs = benchReaders(live, READER_EFFORT);
-  const readers = stable ? costs : costs.filter(({ name }) => !READS_THE_RECORD.has(name));
+  const readers = tellingCosts(benchReaders(live, READER_EFFORT), stable);
   show("timing JavaScript's clocks");
   const javascript = benchJavaScript(openClock(), JAVASCRIPT_EFFORT);
   let warps: WarpCount | undefined;
@@ -73,8 +65,8 @@ async function examineLive(live: LiveMachine, show: (doing: string) => void): Pr
   show('comparing with the kernel');
   const rest = DRIFT_AT_LEAST_MS - (performance.now() - started);
   if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
-  const findings: Findings = {
-    machine: 'live',
+  const findings = {
+    machine: 'live' as const,
     why: `this guest's record: ${live.where}`,
     records,
     clocksource: clocksource(),
@@ -82,27 +74,15 @@ async function examineLive(live: LiveMachine, show: (doing: string) => void): Pr
     warps,
     brackets,
     drift: endDrift(),
-  };
-  return { ...findings, records, javascript, ...judge(findings), ...surroundings(), clockNs: image.kvmclock_now() };
+  } satisfies Findings;
+  return { ...findings, javascript, ...judge(findings), ...surroundings(), clockNs: image.kvmclock_now() };
 }
-
-const READS_THE_RECORD = new Set(['before', 'rfc', 'landed', 'cached', 'relaxed']);
 
 function recordReports(live: LiveMachine): RecordReport[] {
   const first = live.record(0);
   return live.vcpus().map((vcpu) => {
     const record = vcpu === 0 ? first : live.record(vcpu);
-    const tsc = live.image.kvmclock_rdtsc_ordered();
-    const at = (p: Pvti) => lineAt(tsc, p.tscTimestamp, p.systemTime, p.tscToSystemMul, p.tscShift);
-    return {
-      vcpu,
-      ...record,
-      stable: (record.flags & PVCLOCK_TSC_STABLE_BIT) !== 0,
-      paused: (record.flags & PVCLOCK_GUEST_STOPPED) !== 0,
-      apartNs: Number(BigInt.asIntN(64, at(record) - at(first))),
-      tscKhz: tscKhz(record.tscToSystemMul, record.tscShift),
-      ageNs: Number(at(record) - record.systemTime),
-    };
+    return recordReport(vcpu, record, first, live.image.kvmclock_rdtsc_ordered());
   });
 }
 
@@ -124,7 +104,7 @@ function withoutRecord(why: string, show: (doing: string) => void): DoctorReport
       : {}),
   };
   const javascript = benchJavaScript(openClock(), JAVASCRIPT_EFFORT);
-  return { ...findings, records: [], javascript, ...judge(findings), ...surroundings(), clockNs: undefined };
+  return { ...findings, records: [], drift: [], javascript, ...judge(findings), ...surroundings(), clockNs: undefined };
 }
 
 function surroundings(): Pick<DoctorReport, 'node' | 'cpus' | 'uptimeNs'> {
@@ -136,7 +116,7 @@ function surroundings(): Pick<DoctorReport, 'node' | 'cpus' | 'uptimeNs'> {
   };
 }
 
-function clocksource(): Findings['clocksource'] {
+export function clocksource(): Findings['clocksource'] {
   const current = firstLine(`${CLOCKSOURCE}/current_clocksource`);
   const available = firstLine(`${CLOCKSOURCE}/available_clocksource`);
   return current === undefined ? undefined : { current, available: available?.trim().split(/\s+/) ?? [] };

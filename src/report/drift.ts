@@ -14,36 +14,49 @@ export interface Drift {
   readonly uncertaintyPpm: number;
 }
 
-const CLOCKS = { CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC } as const;
-const TRIES = 50;
+/** The same, and where the clock stands now: its reading less the kernel's, in ns. */
+export interface DriftReport extends Drift {
+  readonly offsetNs: number;
+}
 
-interface Pairing {
+/** One bracketed reading. `widthNs`: how wide the two readings of the clock stand apart; `clockNs`: their middle. */
+export interface Pairing {
+  readonly against: string;
   readonly clockNs: bigint;
   readonly kernelNs: bigint;
   readonly widthNs: bigint;
 }
 
+const CLOCKS = { CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC } as const;
+const TRIES = 50;
+
 /** Begins a comparison; the function returned ends it. The longer between, the surer: 0.1 ppm within seconds. */
-export function beginDrift(now: () => bigint, sys: Sys): () => Drift[] {
+export function beginDrift(now: () => bigint, sys: Sys): () => DriftReport[] {
   const first = pairings(now, sys);
   return () => {
     const last = pairings(now, sys);
-    return Object.keys(CLOCKS).map((against, index) => driftOf(against, first[index]!, last[index]!));
+    return last.map((pairing, index) => driftBetween(first[index]!, pairing));
   };
 }
 
-function driftOf(against: string, first: Pairing, last: Pairing): Drift {
+/** From two readings against one clock. */
+export function driftBetween(first: Pairing, last: Pairing): DriftReport {
   const elapsed = Number(last.kernelNs - first.kernelNs);
   const gained = Number(last.clockNs - first.clockNs) - elapsed;
   const uncertain = Number(first.widthNs + last.widthNs) / 2;
-  return { against, ppm: (gained / elapsed) * 1e6, uncertaintyPpm: (uncertain / elapsed) * 1e6 };
+  return {
+    against: last.against,
+    ppm: (gained / elapsed) * 1e6,
+    uncertaintyPpm: (uncertain / elapsed) * 1e6,
+    offsetNs: Number(last.clockNs - last.kernelNs),
+  };
 }
 
 /** The narrowest of several bracketed readings, for each of the kernel's clocks. */
-function pairings(now: () => bigint, sys: Sys): Pairing[] {
+export function pairings(now: () => bigint, sys: Sys): Pairing[] {
   const timespec = new BigInt64Array(2);
   const address = sys.ffi.getRawPointer(timespec);
-  return Object.values(CLOCKS).map((id) => {
+  return Object.entries(CLOCKS).map(([against, id]) => {
     let best: Pairing | undefined;
     for (let i = 0; i < TRIES; i++) {
       const before = now();
@@ -52,7 +65,7 @@ function pairings(now: () => bigint, sys: Sys): Pairing[] {
       const widthNs = after - before;
       if (best !== undefined && widthNs >= best.widthNs) continue;
       const kernelNs = timespec[0]! * 1_000_000_000n + timespec[1]!;
-      best = { clockNs: before + widthNs / 2n, kernelNs, widthNs };
+      best = { against, clockNs: before + widthNs / 2n, kernelNs, widthNs };
     }
     return best!;
   });

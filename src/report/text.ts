@@ -54,23 +54,6 @@ function shownWidth(text: string): number {
   return [...text.replaceAll(ESCAPE, '')].length;
 }
 
-const UNITS = [
-  ['s', 1e9],
-  ['ms', 1e6],
-  ['us', 1e3],
-] as const;
-
-/** A duration for people: "19.4 ns", "1.25 us", "3.10 s": three significant digits or so, never more than a unit needs. */
-export function formatNs(ns: number): string {
-  for (const [unit, size] of UNITS) if (Math.abs(ns) >= size) return `${digits(ns / size)} ${unit}`;
-  return `${digits(ns)} ns`;
-}
-
-function digits(value: number): string {
-  const size = Math.abs(value);
-  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
-}
-
 /** A whole number with its digits in groups of three: 10 000 000. */
 export function grouped(value: number | bigint): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ' ');

@@ -1,8 +1,8 @@
 /** From what was found to a verdict and advice, in a user's words. Nothing is measured here. */
 import type { WarpCount } from '../machine/measure.ts';
+import { formatNs } from '../scale/duration.ts';
 import type { ReaderCost } from './bench.ts';
 import type { Drift } from './drift.ts';
-import { formatNs } from './text.ts';
 
 export type Verdict = 'sound' | 'unsound' | 'unknown';
 

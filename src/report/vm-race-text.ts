@@ -1,6 +1,8 @@
 /** The race for people: the steps of one run with both records, what every reader returned, and the sums. */
+
 import { PVCLOCK_TSC_STABLE_BIT, type Pvti } from '../abi/pvti.ts';
-import { formatNs, grouped, type Output, styled, table } from './text.ts';
+import { formatNs } from '../scale/duration.ts';
+import { grouped, type Output, styled, table } from './text.ts';
 import type { RaceReading, RaceReport, RaceStep } from './vm-race.ts';
 import type { StaleFor } from './vm-stale.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { formatNs, grouped, progressOn, styled, table, wantsColour } from '../../src/report/text.ts';
+import { grouped, progressOn, styled, table, wantsColour } from '../../src/report/text.ts';
 
 function output(isTerminal: boolean) {
   const written: string[] = [];
@@ -35,22 +35,6 @@ describe('table()', () => {
       `${red}   x\nyes  x\n`,
     );
   });
-});
-
-describe('formatNs()', () => {
-  for (const [ns, text] of [
-    [0, '0.00 ns'],
-    [1.234, '1.23 ns'],
-    [19.44, '19.4 ns'],
-    [640.2, '640 ns'],
-    [1250, '1.25 us'],
-    [3_100_000_000, '3.10 s'],
-    [42_000_000, '42.0 ms'],
-    [-1250, '-1.25 us'],
-    [999.9, '1000 ns'],
-  ] as const) {
-    test(`formatNs(${ns}) is ${text}`, () => assert.equal(formatNs(ns), text));
-  }
 });
 
 test('grouped() sets thousands apart', () => {
