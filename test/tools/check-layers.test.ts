@@ -14,6 +14,13 @@ describe('complaintsOf()', () => {
     `;
     assert.deepEqual(complaintsOf('guest/landed.ts', text), []);
     assert.deepEqual(complaintsOf('machine/sys.ts', "import fs from 'node:fs';\nimport x from '../guest/cpu.ts';"), []);
+    assert.deepEqual(
+      complaintsOf('web/main.ts', "import { a } from '../src/guest/change.ts';\nimport './dom.ts';"),
+      [],
+    );
+    assert.deepEqual(complaintsOf('web/race/lane.ts', "import { a } from '../../src/checker/explore.ts';"), []);
+    assert.deepEqual(complaintsOf('web/plot.ts', "import type UPlot from 'uplot';"), []);
+    assert.deepEqual(complaintsOf('report/prometheus.ts', "export { Gauge } from 'prom-client';"), []);
     assert.deepEqual(complaintsOf('index.ts', "export { a } from './machine/clock.ts';"), []);
   });
 
@@ -33,6 +40,14 @@ describe('complaintsOf()', () => {
     ['node: for its effect', 'checker/explore.ts', "import 'node:fs';"],
     ['a package below the machines', 'vdso/x86.ts', "import { Decoder } from 'iced-x86';"],
     ['a barrel of a folder', 'cli/main.ts', "import { landed } from '../guest/index.ts';"],
+    ['a package of development', 'cli/main.ts', "import { build } from 'esbuild';"],
+    ['a package outside of its one file', 'report/metrics.ts', "import { Gauge } from 'prom-client';"],
+    ['a page that stands on Node', 'web/main.ts', "import { readFileSync } from 'node:fs';"],
+    ['a page that stands on a machine', 'web/main.ts', "import { openClock } from '../src/machine/clock.ts';"],
+    ['a page that stands on a report', 'web/main.ts', "import { x } from '../src/report/history.ts';"],
+    ['a source file that stands on the page', 'cli/serve.ts', "import { x } from '../../web/main.ts';"],
+    ['a public name from a report', 'index.ts', "export { examine } from './report/doctor.ts';"],
+    ['a public name from a package', 'index.ts', "export { Gauge } from 'prom-client';"],
     ['a folder without a layer', 'utils/strings.ts', ''],
   ] as const) {
     test(`complaintsOf() has one against ${fault}`, () => {
