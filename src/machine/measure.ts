@@ -26,6 +26,8 @@ export interface Callee {
   readonly address: bigint;
   readonly first?: bigint;
   readonly second?: bigint;
+  /** What the addresses above point into, where that is an object here: it lives as long as this does. */
+  readonly memory?: ArrayBufferView;
 }
 
 /** Readings by several vCPUs at once. A warp: a reading behind one that was already seen. A stall: one equal to it. */

@@ -44,16 +44,12 @@ export function benchReaders(
   const { image, address } = live;
   const meter = openMeter(live);
   const line = new BigUint64Array(LINE_BYTES / 8).fill(2n ** 64n - 1n);
-  const reader = (fn: { pointer: bigint }, second?: bigint): Callee => ({
-    address: fn.pointer,
-    first: address,
-    ...(second === undefined ? {} : { second }),
-  });
+  const reader = (fn: { pointer: bigint }): Callee => ({ address: fn.pointer, first: address });
   const callees: Record<string, Callee> = {
     before: reader(image.kvmclock_read_before),
     rfc: reader(image.kvmclock_read_rfc),
     landed: reader(image.kvmclock_read_landed),
-    cached: reader(image.kvmclock_read_cached, live.sys.ffi.getRawPointer(line)),
+    cached: { ...reader(image.kvmclock_read_cached), second: live.sys.ffi.getRawPointer(line), memory: line },
     relaxed: reader(image.kvmclock_read_relaxed),
     [FLOOR]: { address: image.kvmclock_rdtsc_lfence.pointer },
     rdtscp: { address: image.kvmclock_rdtscp.pointer },
