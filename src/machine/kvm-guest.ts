@@ -11,11 +11,9 @@ import type { KvmExit } from '../abi/kvm-run.ts';
 import { KVM_MP_STATE_RUNNABLE } from '../abi/kvm-structs.ts';
 import { decodePvti, type Pvti, pvtiAddress } from '../abi/pvti.ts';
 import type { FlavourName } from '../hypervisor/policy.ts';
-import { createWords } from '../hypervisor/shared-memory.ts';
 import { clockCode, DATA, DATA_BYTES } from '../vdso/clock.ts';
 import { buildImage } from '../vdso/image.ts';
 import { MEASURE_DATA_BYTES, measureCode } from '../vdso/measure.ts';
-import { hostLine } from './host-clock.ts';
 import type { Kvm } from './kvm.ts';
 import { type GuestClock, kvmClock, ownClock } from './kvm-clock.ts';
 import { CALL_DONE_PORT, GUEST_DATA_BYTES, guestCode, MAILBOX } from './kvm-guest-code.ts';
@@ -31,7 +29,7 @@ import {
 } from './kvm-guest-memory.ts';
 import { loadImage } from './kvm-image.ts';
 import { SAMPLERS_DATA_BYTES, samplersCode } from './kvm-samplers.ts';
-import { CLOCK_MSRS, type ClockServiceData, startClock } from './kvm-service.ts';
+import { type ClockServiceData, startClock, takeClock } from './kvm-service.ts';
 import { GuestError, VcpuThread } from './kvm-thread.ts';
 import type { Vcpu } from './kvm-vcpu.ts';
 import type { Vm } from './kvm-vm.ts';
@@ -133,19 +131,8 @@ export class Guest {
 
   /** Takes the clock's MSRs away from KVM. */
   #serveClock(flavour: FlavourName): void {
-    const { vm, threads } = this;
-    const { sys } = vm.kvm;
-    const [first] = vm.vcpus as [Vcpu];
-    vm.takeMsrs(CLOCK_MSRS);
-    this.#service = {
-      flavour,
-      vcpus: vm.vcpus.length,
-      words: createWords(vm.vcpus.length),
-      memory: { address: vm.memory.address, bytes: vm.memory.bytes },
-      hostLine: hostLine(sys, BigInt(first.tscKhz()) * 1000n),
-      kick: vm.vcpus.map((vcpu, i) => threads[i]!.kickTarget(vcpu)),
-    };
-    this.#clock = ownClock(vm, startClock(sys, this.#service));
+    this.#service = takeClock(this.vm, this.threads, flavour);
+    this.#clock = ownClock(this.vm, startClock(this.vm.kvm.sys, this.#service));
   }
 
   /** The VM's clock, whoever keeps it. */
@@ -216,7 +203,7 @@ export class Guest {
   /** Lets `vcpu` go on from where it is until its next exit. */
   run(vcpu: number, options: Pick<CallOptions, 'deadlineMs' | 'ring'> = {}): Promise<KvmExit> {
     this.#enterRing(vcpu, options.ring ?? 3);
-    return this.threads[vcpu]!.run(this.vm.vcpus[vcpu]!, options.deadlineMs, this.#service);
+    return this.threads[vcpu]!.run(this.vm.vcpus[vcpu]!, { deadlineMs: options.deadlineMs, clock: this.#service });
   }
 
   #enterRing(id: number, ring: 0 | 3): void {

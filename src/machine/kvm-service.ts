@@ -13,15 +13,16 @@ import { HYPERVISOR_WORDS } from '../hypervisor/cpu.ts';
 import { attachKvm, createKvm, type KvmHypervisor, type KvmOptions } from '../hypervisor/kvm.ts';
 import type { FlavourName } from '../hypervisor/policy.ts';
 import { IN_GUEST_MODE } from '../hypervisor/request-bits.ts';
-import { sharedMemory } from '../hypervisor/shared-memory.ts';
+import { createWords, sharedMemory } from '../hypervisor/shared-memory.ts';
 import { VCPU_WORDS, vcpuWord } from '../hypervisor/words.ts';
-import { type HostLine, hostClock } from './host-clock.ts';
+import { type HostLine, hostClock, hostLine } from './host-clock.ts';
 import { kickThread, type VcpuService } from './kvm-loop.ts';
-import type { MsrRange } from './kvm-vm.ts';
+import type { VcpuThread } from './kvm-thread.ts';
+import type { MsrRange, Vm } from './kvm-vm.ts';
 import type { Sys } from './sys.ts';
 
 /** The MSRs that KVM is to leave to us. */
-export const CLOCK_MSRS: readonly MsrRange[] = [
+const CLOCK_MSRS: readonly MsrRange[] = [
   { first: MSR_KVM_WALL_CLOCK, count: MSR_KVM_SYSTEM_TIME - MSR_KVM_WALL_CLOCK + 1 },
   { first: MSR_KVM_WALL_CLOCK_NEW, count: MSR_KVM_SYSTEM_TIME_NEW - MSR_KVM_WALL_CLOCK_NEW + 1 },
 ];
@@ -43,6 +44,20 @@ export interface ClockServiceData {
   readonly memory: { readonly address: bigint; readonly bytes: number };
   readonly hostLine: HostLine;
   readonly kick: readonly KickTarget[];
+}
+
+/** Takes the clock's MSRs away from KVM, for a VM whose vCPUs are all made and run on `threads`. */
+export function takeClock(vm: Vm, threads: readonly VcpuThread[], flavour: FlavourName): ClockServiceData {
+  const { vcpus, memory, kvm } = vm;
+  vm.takeMsrs(CLOCK_MSRS);
+  return {
+    flavour,
+    vcpus: vcpus.length,
+    words: createWords(vcpus.length),
+    memory: { address: memory.address, bytes: memory.bytes },
+    hostLine: hostLine(kvm.sys, BigInt(vcpus[0]!.tscKhz()) * 1000n),
+    kick: vcpus.map((vcpu, i) => threads[i]!.kickTarget(vcpu)),
+  };
 }
 
 /** The clock of a VM that has just been made, for the thread that owns the VM. */

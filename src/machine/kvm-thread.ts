@@ -7,10 +7,10 @@
  */
 import type { Worker } from 'node:worker_threads';
 import type { KvmExit } from '../abi/kvm-run.ts';
-import { CONTROL, CONTROL_BYTES, kickThread } from './kvm-loop.ts';
-import type { ClockServiceData, KickTarget } from './kvm-service.ts';
+import { CONTROL, CONTROL_BYTES, kickThread, type VcpuHandle } from './kvm-loop.ts';
+import type { KickTarget } from './kvm-service.ts';
 import type { Vcpu } from './kvm-vcpu.ts';
-import type { RunReply, RunRequest, WorkerData } from './kvm-worker.ts';
+import type { Printed, RunReply, RunRequest, WorkerData } from './kvm-worker.ts';
 import { type Sys, SystemCallError } from './sys.ts';
 import { startWorker } from './worker-thread.ts';
 
@@ -22,9 +22,18 @@ export class GuestError extends Error {
   override readonly name = 'GuestError';
 }
 
+/** How a vCPU is run, and what its thread deals with itself. */
+export interface RunOptions extends Omit<RunRequest, 'vcpu'> {
+  /** It is kicked out after this long; 30 s by default. */
+  readonly deadlineMs?: number | undefined;
+  /** Takes what the guest prints, where `devices` are served. */
+  readonly print?: (bytes: Uint8Array) => void;
+}
+
 /** A run under way. */
 interface Run {
   readonly vcpu: Vcpu;
+  readonly print: ((bytes: Uint8Array) => void) | undefined;
   readonly bytes: Uint8Array;
   readonly settle: (reply: RunReply | Error) => void;
 }
@@ -83,7 +92,10 @@ export class VcpuThread {
       throw error;
     }
     worker.removeAllListeners('error');
-    worker.on('message', (reply: RunReply) => thread.#run?.settle(reply));
+    worker.on('message', (reply: RunReply | Printed) => {
+      if ('printed' in reply) thread.#run?.print?.(reply.printed);
+      else thread.#run?.settle(reply);
+    });
     worker.on('error', (error) => thread.#end(error instanceof Error ? error : new Error(String(error))));
     worker.on('exit', () => thread.#end(new Error('the thread has ended')));
     worker.unref();
@@ -91,23 +103,24 @@ export class VcpuThread {
   }
 
   /**
-   * Runs `vcpu`, its clock served by `clock` or else by KVM, until an exit that its thread does not deal with, or until `kick` (`interrupted`). Rejects with GuestError
-   * where it is not out within `deadlineMs` (it is kicked out then), with SystemCallError where KVM_RUN fails.
+   * Runs `vcpu`, its clock served by `options.clock` or else by KVM, until an exit that its thread does not deal with, or until `kick` (`interrupted`). Rejects with GuestError
+   * where it is not out by the deadline (it is kicked out then), with SystemCallError where KVM_RUN fails.
    */
-  async run(vcpu: Vcpu, deadlineMs = DEFAULT_DEADLINE_MS, clock?: ClockServiceData): Promise<KvmExit> {
+  async run(vcpu: Vcpu, options: RunOptions = {}): Promise<KvmExit> {
     if (this.#ended !== undefined) throw this.#ended;
     if (this.#run !== undefined) throw new Error(`this thread is still running vCPU ${this.#run.vcpu.id}`);
     if (vcpu.running) throw new Error(`vCPU ${vcpu.id} is running on another thread`);
     Atomics.store(this.#control, CONTROL.stop, 0);
     const { id, fd, runAddress, runBytes } = vcpu;
-    const reply = await this.#exchange(vcpu, { vcpu: { id, fd, runAddress, runBytes }, clock }, deadlineMs);
+    const reply = await this.#exchange(vcpu, { id, fd, runAddress, runBytes }, options);
     if (reply instanceof Error) throw reply;
     if ('failed' in reply) throw new SystemCallError(reply.failed.call, reply.failed.errno);
     if ('broken' in reply) throw new Error(`vCPU ${vcpu.id}'s thread: ${reply.broken}`);
     return reply.exit;
   }
 
-  #exchange(vcpu: Vcpu, request: RunRequest, deadlineMs: number): Promise<RunReply | Error> {
+  #exchange(vcpu: Vcpu, handle: VcpuHandle, options: RunOptions): Promise<RunReply | Error> {
+    const { deadlineMs = DEFAULT_DEADLINE_MS, clock, devices, print } = options;
     return new Promise((resolve) => {
       let late = false;
       const timer = setTimeout(() => {
@@ -125,9 +138,9 @@ export class VcpuThread {
         );
       };
       vcpu.running = true;
-      this.#run = { vcpu, bytes: new Uint8Array(vcpu.run.buffer), settle };
+      this.#run = { vcpu, print, bytes: new Uint8Array(vcpu.run.buffer), settle };
       this.#worker.ref();
-      this.#worker.postMessage(request);
+      this.#worker.postMessage({ vcpu: handle, clock, devices } satisfies RunRequest);
     });
   }
 

@@ -1,8 +1,9 @@
 /** The Worker that kvm-thread.ts starts: it waits for a vCPU, runs it, and tells how it came out. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { KvmExit } from '../abi/kvm-run.ts';
 import { pinTo } from './affinity.ts';
-import { CONTROL, runVcpu, type VcpuHandle } from './kvm-loop.ts';
+import { type DevicesData, openDevices } from './devices.ts';
+import { CONTROL, runVcpu, type VcpuHandle, type VcpuService } from './kvm-loop.ts';
 import { type ClockServiceData, clockService } from './kvm-service.ts';
 import { isUnavailable, openSys, type Sys, SystemCallError } from './sys.ts';
 
@@ -12,11 +13,12 @@ export interface WorkerData {
   readonly cpu?: number | undefined;
 }
 
-/** One run of one vCPU. */
+/** One run of one vCPU, and what its thread deals with itself. */
 export interface RunRequest {
   readonly vcpu: VcpuHandle;
-  /** Serves the clock in KVM's place, where it is to. */
+  /** Serves the clock in KVM's place. */
   readonly clock?: ClockServiceData | undefined;
+  readonly devices?: DevicesData | undefined;
 }
 
 export type RunReply =
@@ -24,24 +26,39 @@ export type RunReply =
   | { readonly failed: { readonly call: string; readonly errno: number } }
   | { readonly broken: string };
 
-function run(sys: Sys, control: Int32Array, request: RunRequest): RunReply {
+/** What the guest prints, while it runs. */
+export interface Printed {
+  readonly printed: Uint8Array;
+}
+
+function run(sys: Sys, control: Int32Array, request: RunRequest, port: MessagePort): RunReply {
   try {
-    const { vcpu, clock } = request;
-    return { exit: runVcpu(sys, vcpu, control, clock && clockService(sys, clock, vcpu.id)) };
+    return { exit: runVcpu(sys, request.vcpu, control, serviceOf(sys, request, port)) };
   } catch (error) {
     if (error instanceof SystemCallError) return { failed: { call: error.call, errno: error.errno } };
     return { broken: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
 }
 
-function serve(port: NonNullable<typeof parentPort>): void {
+function serviceOf(sys: Sys, { vcpu, clock, devices }: RunRequest, port: MessagePort): VcpuService | undefined {
+  if (clock === undefined && devices === undefined) return undefined;
+  const clocks = clock && clockService(sys, clock, vcpu.id);
+  const serve = devices && openDevices(devices, (printed) => port.postMessage({ printed } satisfies Printed));
+  return {
+    enter: () => clocks?.enter() ?? true,
+    leave: () => clocks?.leave(),
+    handle: (exit, page) => clocks?.handle(exit, page) === true || serve?.(exit, page) === true,
+  };
+}
+
+function serve(port: MessagePort): void {
   const sys = openSys();
   if (isUnavailable(sys)) throw new Error(sys.unavailable); // the thread that started us has opened it
   const data = workerData as WorkerData;
   const control = new Int32Array(data.control);
   if (data.cpu !== undefined) pinTo(sys, data.cpu);
   Atomics.store(control, CONTROL.tid, sys.libc.gettid());
-  port.on('message', (request: RunRequest) => port.postMessage(run(sys, control, request)));
+  port.on('message', (request: RunRequest) => port.postMessage(run(sys, control, request, port)));
   port.postMessage('ready');
 }
 

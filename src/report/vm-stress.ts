@@ -1,10 +1,10 @@
 /**
  * Readers on every vCPU at native speed while the host updates the clock as fast as it can: is any reading torn, behind
- * another, or from a line that its vCPU has left? What each count means stands with the program, in machine/kvm-samplers.ts.
+ * another, or from a line that its vCPU has left? What each count means stands with the program, in machine/kvm-stress-code.ts.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Guest } from '../machine/kvm-guest.ts';
-import { SAMPLE_STRESS, SAMPLE_STRESS_BYTES, STRESS_TABLE_BYTES } from '../machine/kvm-samplers.ts';
+import { SAMPLE_STRESS, SAMPLE_STRESS_BYTES, STRESS_TABLE_BYTES } from '../machine/kvm-stress-code.ts';
 import { LINE_BYTES } from '../vdso/cached.ts';
 import { settleRecords } from './vm-race.ts';
 
