@@ -44,5 +44,9 @@ export const COMMANDS: Commands = {
     load: () => import('./decode.ts'),
   },
   vdso: { summary: 'the readers as a shared object for C, Python and others', load: () => import('./vdso.ts') },
+  serve: {
+    summary: "a page that shows this machine's clock, and /metrics for Prometheus",
+    load: () => import('./serve.ts'),
+  },
   vm: { summary: 'run guests on the real KVM: what its clock costs, promises and does', commands: VM_COMMANDS },
 };
