@@ -72,12 +72,13 @@ export function clockOnLine(line: GuestLine, tsc: bigint): bigint {
   return BigInt.asUintN(64, line.systemTime + scaleDelta(delta, line.tscToSystemMul, line.tscShift));
 }
 
-function checkLine(line: GuestLine): void {
-  if (line.tscToSystemMul === 0) throw new ClockError('EINVAL', 'SET_CLOCK_GUEST: the multiplier is 0');
-  if (Math.abs(line.tscShift) > MAX_LINE_SHIFT) {
+/** Throws ClockError EINVAL on a pair that no line has. */
+export function checkLine(line: Pick<GuestLine, 'tscToSystemMul' | 'tscShift'>): void {
+  if (!(line.tscToSystemMul > 0)) throw new ClockError('EINVAL', `a line with the multiplier ${line.tscToSystemMul}`);
+  if (!(Math.abs(line.tscShift) <= MAX_LINE_SHIFT)) {
     throw new ClockError(
       'EINVAL',
-      `SET_CLOCK_GUEST: shift ${line.tscShift} is not in -${MAX_LINE_SHIFT}..${MAX_LINE_SHIFT}`,
+      `a line with the shift ${line.tscShift}: only -${MAX_LINE_SHIFT} to ${MAX_LINE_SHIFT} will do`,
     );
   }
 }

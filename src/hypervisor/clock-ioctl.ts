@@ -70,16 +70,16 @@ export function setClock(vm: KvmVm, data: Pick<KvmClockData, 'clock' | 'flags'> 
   const beforeNs = vm.cpu.hostNs();
   updateMasterClock(vm.cpu, vm.setup, () => {
     if (vm.setup.policy.base === 'continuous') forgetOwnLines(vm);
-    return nextCopy(vm, (fresh) => {
+    return nextCopy(vm, (fresh, _old, _hostTsc, realtimeNs) => {
       if (vm.flavour.clockIoctl === '2015') return data.clock - beforeNs;
-      return data.clock + passedSince(vm, data) - fresh.masterKernelNs;
+      return data.clock + passedSince(data, realtimeNs) - fresh.masterKernelNs;
     });
   });
 }
 
-function passedSince(vm: KvmVm, data: Partial<KvmClockData>): bigint {
+function passedSince(data: Partial<KvmClockData>, realtimeNs: () => bigint): bigint {
   if (((data.flags ?? 0) & KVM_CLOCK_REALTIME) === 0) return 0n;
-  const passedNs = vm.hostClock.realtimeNs() - (data.realtime ?? 0n);
+  const passedNs = realtimeNs() - (data.realtime ?? 0n);
   return passedNs > 0n ? passedNs : 0n; // forward only
 }
 

@@ -28,7 +28,7 @@ import { CLOCK_FEATURES, checkVcpu, hostTscHz, isCreated, type KvmVm } from './v
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
 export interface KvmOptions {
-  /** The guest's memory and the VM's words: `sharedMemory()`, or a HostCpu of your own. */
+  /** The guest's memory and the VM's words: `sharedMemory()`, or a HostCpu of your own, which without `holds` must bear any address. */
   readonly memory: HostCpu & Partial<BoundedMemory>;
   /** How many vCPUs the VM may have: 1 or more. */
   readonly vcpus: number;

@@ -59,8 +59,11 @@ export function refreshedCopy(vm: KvmVm): NextCopy {
   return () => nextCopy(vm, (fresh, old, hostTsc) => continuedOffset(vm, fresh, old, hostTsc));
 }
 
-/** The offset of the next copy: ns, mod 2^64. `fresh`: the copy with the old offset; `hostTsc`: its instant, stable or not. */
-export type OffsetRule = (fresh: MasterCopy, old: MasterCopy, hostTsc: bigint) => bigint;
+/**
+ * The offset of the next copy: ns, mod 2^64. `fresh`: the copy with the old offset; `hostTsc`: its instant, stable or not;
+ * `realtimeNs()`: the time of day at it, ns since 1970.
+ */
+export type OffsetRule = (fresh: MasterCopy, old: MasterCopy, hostTsc: bigint, realtimeNs: () => bigint) => bigint;
 
 /** A new copy, its offset by `rule`. To be called by the updater, under the lock. */
 export function nextCopy(vm: KvmVm, rule: OffsetRule): MasterCopy {
@@ -76,7 +79,8 @@ export function nextCopy(vm: KvmVm, rule: OffsetRule): MasterCopy {
     masterCycleNow: hostTsc,
     kvmclockOffset: old.kvmclockOffset,
   };
-  const next = { ...fresh, kvmclockOffset: BigInt.asUintN(64, rule(fresh, old, hostTsc)) };
+  const realtimeNs = () => sample?.realtimeNs ?? hostClock.realtimeNs();
+  const next = { ...fresh, kvmclockOffset: BigInt.asUintN(64, rule(fresh, old, hostTsc, realtimeNs)) };
   noteLine(cpu, 0);
   if (useMasterClock !== old.useMasterClock) events.stability(stability);
   events.updating(next);

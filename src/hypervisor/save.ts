@@ -6,8 +6,9 @@
  * jumps by the time away although nobody wanted that (it is a choice, named at the call); the guest's watchdogs are not
  * told (each record says that its vCPU was stopped).
  */
+import { HV_X64_MSR_REFERENCE_TSC } from '../abi/hyperv.ts';
 import { MSR_IA32_TSC_ADJUST, MSR_KVM_SYSTEM_TIME_NEW } from '../abi/msr.ts';
-import { followLine } from './clock-guest.ts';
+import { checkLine, followLine } from './clock-guest.ts';
 import { tellStopped } from './clock-ioctl.ts';
 import { guestTsc, mulOf, scaledTsc, shiftOf } from './guest-tsc.ts';
 import { clockAt } from './master-clock.ts';
@@ -15,8 +16,8 @@ import { loadMasterCopy } from './master-copy.ts';
 import { writeMsr } from './msr.ts';
 import { isKept } from './record.ts';
 import { cyclesIn, writeTscOffset } from './tsc.ts';
-import { setTscHz } from './tsc-rate.ts';
-import { ClockError, isCreated, type KvmVm } from './vm.ts';
+import { checkTscHz, setTscHz } from './tsc-rate.ts';
+import { isCreated, type KvmVm } from './vm.ts';
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
 export interface SavedVcpu {
@@ -36,6 +37,8 @@ export interface SavedClock {
   readonly mul: number;
   readonly shift: number;
   readonly wallClockMsr: string;
+  /** The Hyper-V page: its address, bit 0 = kept. */
+  readonly hypervPage: string;
   readonly bootVcpuRunsOldKvmclock: boolean;
   readonly vcpus: readonly SavedVcpu[];
 }
@@ -59,6 +62,7 @@ export function saveClock(vm: KvmVm): SavedClock {
     mul: mulOf(timeScale),
     shift: shiftOf(timeScale),
     wallClockMsr: cpu.load64(vmWord(VM_WORDS.wallClockMsr)).toString(),
+    hypervPage: cpu.load64(vmWord(VM_WORDS.hypervPage)).toString(),
     bootVcpuRunsOldKvmclock: cpu.load32(vmWord(VM_WORDS.bootVcpuRunsOldKvmclock)) === 1,
     vcpus,
   };
@@ -79,7 +83,7 @@ export type TimeAway = 'stopped' | 'passed';
 
 /**
  * Into a fresh VM with as many vCPUs, its guest memory restored, none of them in the guest. Throws ClockError EINVAL where this host cannot
- * give the guest its TSC rate, RangeError where `saved` is of another shape.
+ * give the guest its TSC rate, RangeError where `saved` is of another shape; the VM is then as it was.
  */
 export function restoreClock(vm: KvmVm, saved: SavedClock, away: TimeAway): void {
   const { cpu } = vm;
@@ -91,6 +95,14 @@ export function restoreClock(vm: KvmVm, saved: SavedClock, away: TimeAway): void
     restoreVcpu(vm, vcpu, state, hostTsc, awayNs);
   });
   cpu.store64(vmWord(VM_WORDS.wallClockMsr), BigInt(saved.wallClockMsr));
+  if (
+    saved.hypervPage !== '0' &&
+    writeMsr(vm, 0, HV_X64_MSR_REFERENCE_TSC, BigInt(saved.hypervPage), 'host') !== 'done'
+  ) {
+    throw new RangeError(
+      `saved clock: this VM cannot keep the Hyper-V page 0x${BigInt(saved.hypervPage).toString(16)}`,
+    );
+  }
   cpu.store32(vmWord(VM_WORDS.bootVcpuRunsOldKvmclock), saved.bootVcpuRunsOldKvmclock ? 1 : 0);
   followLine(vm, 0, {
     tscTimestamp: guestTsc(cpu, vm.setup, 0, hostTsc),
@@ -109,7 +121,11 @@ function restoreVcpu(vm: KvmVm, vcpu: number, state: SavedVcpu, hostTsc: bigint,
   const tsc = BigInt(state.tsc) + cyclesIn(vm, vcpu, awayNs);
   writeTscOffset(vm, vcpu, BigInt.asUintN(64, tsc - scaledTsc(vm.cpu, vm.setup, vcpu, hostTsc)));
   writeMsr(vm, vcpu, MSR_IA32_TSC_ADJUST, BigInt(state.tscAdjust), 'host');
-  writeMsr(vm, vcpu, MSR_KVM_SYSTEM_TIME_NEW, BigInt(state.systemTimeMsr), 'host');
+  const outcome = writeMsr(vm, vcpu, MSR_KVM_SYSTEM_TIME_NEW, BigInt(state.systemTimeMsr), 'host');
+  if (outcome === 'done') return;
+  throw new RangeError(
+    `saved clock: the record of vCPU ${vcpu} cannot be at 0x${BigInt(state.systemTimeMsr).toString(16)} here`,
+  );
 }
 
 function checkSaved(vm: KvmVm, saved: SavedClock): void {
@@ -119,5 +135,19 @@ function checkSaved(vm: KvmVm, saved: SavedClock): void {
   if (saved.vcpus.length === 0 || saved.vcpus.length > vm.setup.vcpus) {
     throw new RangeError(`saved clock of ${saved.vcpus.length} vCPUs: this VM has ${vm.setup.vcpus}`);
   }
-  if (saved.mul === 0) throw new ClockError('EINVAL', 'saved clock: its multiplier is 0');
+  const { clockNs, realtimeNs, wallClockMsr, hypervPage } = saved;
+  checkU64s({ clockNs, realtimeNs, wallClockMsr, hypervPage });
+  for (const { tsc, tscAdjust, tscHz, systemTimeMsr } of saved.vcpus)
+    checkU64s({ tsc, tscAdjust, tscHz, systemTimeMsr });
+  checkLine({ tscToSystemMul: saved.mul, tscShift: saved.shift });
+  saved.vcpus.forEach(({ tscHz }, vcpu) => {
+    checkTscHz(vm, vcpu, BigInt(tscHz));
+  });
+}
+
+function checkU64s(fields: Record<string, string>): void {
+  for (const [name, text] of Object.entries(fields)) {
+    if (/^\d{1,20}$/.test(text) && BigInt(text) < 1n << 64n) continue;
+    throw new RangeError(`saved clock: ${name} is ${JSON.stringify(text)}, not a number from 0 to 2^64-1`);
+  }
 }

@@ -40,6 +40,11 @@ export function setTscHz(vm: KvmVm, vcpu: number, hz: bigint): void {
   });
 }
 
+/** Throws ClockError EINVAL where `setTscHz` would; changes nothing. */
+export function checkTscHz(vm: KvmVm, vcpu: number, hz: bigint): void {
+  planRate(vm, vcpu, hz);
+}
+
 /** The same for a vCPU that is being made: its TSC is not set yet, and no record follows. */
 export function initTscHz(vm: KvmVm, vcpu: number, hz: bigint): void {
   storePlan(vm, vcpu, hz, planRate(vm, vcpu, hz));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { HV_X64_MSR_REFERENCE_TSC } from '../../src/abi/hyperv.ts';
 import {
   MSR_IA32_TSC_ADJUST,
   MSR_KVM_SYSTEM_TIME,
@@ -83,6 +84,16 @@ test('save() keeps TSC_ADJUST, the wall clock register, the old MSR of vCPU 0, a
   assert.equal(to.record(1).version, 0);
 });
 
+test('save() keeps the Hyper-V page, and restore() writes it before any vCPU runs', () => {
+  const vm = world({ hypervPage: true });
+  vm.hypervisor.wrmsr(0, HV_X64_MSR_REFERENCE_TSC, 8193n);
+  vm.runAll();
+  const to = world({ hypervPage: true, enabled: false });
+  to.hypervisor.restore(vm.hypervisor.save(), 'stopped');
+  assert.notEqual(to.guest.getUint32(8192, true), 0);
+  assert.equal(to.hypervisor.rdmsr(0, HV_X64_MSR_REFERENCE_TSC), 8193n);
+});
+
 test('a snapshot of memory taken after restore() has the note that the vCPU was stopped, in KVM only after it ran', () => {
   for (const [flavour, flag] of [
     ['kvmclock', PVCLOCK_GUEST_STOPPED],
@@ -106,6 +117,23 @@ test('restore() refuses what is of another shape, and a rate that the host canno
   const vcpus = [...state.vcpus, ...state.vcpus];
   assert.throws(() => to.hypervisor.restore({ ...state, vcpus }, 'stopped'), /saved clock of 4 vCPUs: this VM has 2/);
   assert.throws(() => to.hypervisor.restore({ ...state, vcpus: [] }, 'stopped'), RangeError);
+  for (const bad of ['-1', 'x', '', '18446744073709551616', '1e3']) {
+    assert.throws(() => to.hypervisor.restore({ ...state, clockNs: bad }, 'stopped'), /clockNs is .*, not a number/);
+    const vcpu = { ...state.vcpus[0]!, tscHz: bad };
+    assert.throws(() => to.hypervisor.restore({ ...state, vcpus: [vcpu] }, 'stopped'), /tscHz is /);
+  }
+  for (const pair of [{ mul: 0 }, { shift: 32 }, { mul: Number.NaN }]) {
+    assert.throws(() => to.hypervisor.restore({ ...state, ...pair }, 'stopped'), { code: 'EINVAL' });
+  }
+  const elsewhere = { ...state.vcpus[0]!, systemTimeMsr: String((1n << 40n) | 1n) };
+  assert.throws(
+    () => to.hypervisor.restore({ ...state, vcpus: [elsewhere] }, 'stopped'),
+    /cannot be at 0x10000000001 here/,
+  );
+  assert.throws(
+    () => to.hypervisor.restore({ ...state, hypervPage: '8193' }, 'stopped'),
+    /cannot keep the Hyper-V page 0x2001/,
+  );
   const slower = world({ hostHz: 3_100_000_000n, enabled: false });
   assert.throws(() => slower.hypervisor.restore(state, 'stopped'), { code: 'EINVAL' });
 });

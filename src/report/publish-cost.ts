@@ -1,0 +1,93 @@
+/** What publishing costs from TypeScript: one record, and one update of a VM with all its records, by the number of vCPUs. */
+import { MSR_KVM_SYSTEM_TIME_NEW } from '../abi/msr.ts';
+import { PVTI_SIZE } from '../abi/pvti.ts';
+import { createKvm, type KvmHypervisor } from '../hypervisor/kvm.ts';
+import { type PvtiBody, publishToday } from '../hypervisor/publish.ts';
+import { ScriptedHost } from '../hypervisor/scripted-host.ts';
+import { createWords, sharedMemory } from '../hypervisor/shared-memory.ts';
+import { type Contender, interleaved, type Spread } from './statistics.ts';
+
+export interface PublishCost {
+  /** ns to publish one record. */
+  readonly publishNs: Spread;
+  readonly updates: readonly UpdateCost[];
+}
+
+export interface UpdateCost {
+  readonly vcpus: number;
+  /** ns in which the VM is held out of the guest: the new copy, and record 0. */
+  readonly updateNs: Spread;
+  /** ns until every vCPU has its record, served one after the other. */
+  readonly allRecordsNs: Spread;
+  /** Median of `allRecordsNs` for one vCPU: the same for any number of them where the cost is linear. */
+  readonly nsPerVcpu: number;
+}
+
+export const UPDATE_SIZES: readonly number[] = [64, 256, 1024];
+
+const RECORDS = 64;
+const BODY: PvtiBody = {
+  tscTimestamp: 1n << 40n,
+  systemTime: 1n << 41n,
+  tscToSystemMul: 0xcccc_cccc,
+  tscShift: -1,
+  flags: 1,
+};
+
+/** `calls`: records published a round. `onRound` is told how far it is. */
+export function publishCost(rounds: number, calls: number, onRound?: (done: number, of: number) => void): PublishCost {
+  const contenders: Contender[] = [{ name: 'publish', run: publishing(calls) }];
+  for (const vcpus of UPDATE_SIZES) {
+    const vm = vmOf(vcpus);
+    contenders.push({ name: `update ${vcpus}`, run: () => timed(() => vm.refresh()) });
+    contenders.push({ name: `records ${vcpus}`, run: () => timed(() => refreshAndRun(vm, vcpus)) });
+  }
+  const times = interleaved(contenders, rounds, Math.max(20, rounds), onRound);
+  const updates = UPDATE_SIZES.map((vcpus) => {
+    const allRecordsNs = times.get(`records ${vcpus}`)!;
+    return { vcpus, updateNs: times.get(`update ${vcpus}`)!, allRecordsNs, nsPerVcpu: allRecordsNs.median / vcpus };
+  });
+  return { publishNs: times.get('publish')!, updates };
+}
+
+function publishing(calls: number): () => number {
+  const hostClock = { tsc: () => 0n, ns: () => 0n };
+  const memory = sharedMemory({ memory: new SharedArrayBuffer(RECORDS * PVTI_SIZE), words: createWords(1), hostClock });
+  return () =>
+    timed(() => {
+      for (let call = 0; call < calls; call++) publishToday(memory, (call % RECORDS) * PVTI_SIZE, BODY);
+    }) / calls;
+}
+
+/** A VM whose vCPUs all keep their records. */
+export function vmOf(vcpus: number): KvmHypervisor {
+  const hostClock = new ScriptedHost({ tscHz: 2_500_000_000n });
+  const memory = sharedMemory({
+    memory: new SharedArrayBuffer(vcpus * PVTI_SIZE),
+    words: createWords(vcpus),
+    hostClock,
+  });
+  const vm = createKvm({ memory, vcpus, hostClock });
+  for (let vcpu = 0; vcpu < vcpus; vcpu++) vm.wrmsr(vcpu, MSR_KVM_SYSTEM_TIME_NEW, BigInt(vcpu * PVTI_SIZE) | 1n);
+  for (let round = 0; round < 2; round++) runAll(vm, vcpus);
+  return vm;
+}
+
+/** One update, and every vCPU in and out of the guest, so that each record is written. */
+export function refreshAndRun(vm: KvmHypervisor, vcpus: number): void {
+  vm.refresh();
+  runAll(vm, vcpus);
+}
+
+function runAll(vm: KvmHypervisor, vcpus: number): void {
+  for (let vcpu = 0; vcpu < vcpus; vcpu++) {
+    vm.enter(vcpu);
+    vm.leave(vcpu);
+  }
+}
+
+function timed(run: () => void): number {
+  const start = process.hrtime.bigint();
+  run();
+  return Number(process.hrtime.bigint() - start);
+}
