@@ -22,6 +22,18 @@ const CLOCK_FUNCTIONS = {
   kvmclock_rdtsc_ordered: { return: 'uint64', arguments: [] },
   kvmclock_rdtscp: { return: 'uint64', arguments: [] },
   kvmclock_vcpu: { return: 'uint32', arguments: [] },
+  kvmclock_attach_bases: { return: 'void', arguments: ['uint64', 'uint64', 'uint64'] },
+  kvmclock_clock_gettime: { return: 'int32', arguments: ['int32', 'uint64'] },
+  kvmclock_realtime: { return: 'uint64', arguments: [] },
+  kvmclock_realtime_ns: { return: 'double', arguments: [] },
+  kvmclock_monotonic: { return: 'uint64', arguments: [] },
+  kvmclock_monotonic_ns: { return: 'double', arguments: [] },
+  kvmclock_boottime: { return: 'uint64', arguments: [] },
+  kvmclock_boottime_ns: { return: 'double', arguments: [] },
+  kvmclock_monotonic_raw: { return: 'uint64', arguments: [] },
+  kvmclock_monotonic_raw_ns: { return: 'double', arguments: [] },
+  kvmclock_counter: { return: 'uint64', arguments: ['uint32'] },
+  kvmclock_sample: { return: 'int32', arguments: ['uint64'] },
 } as const;
 
 export type ClockFunctions = ReturnType<typeof loadClock>;

@@ -6,22 +6,23 @@
  * read: a clock that loses its stable bit goes on from where it was, to within their drift since `kvmclock_anchor`.
  */
 import { CPUID_EXTENDED_FEATURES, CPUID_RDTSCP_BIT } from '../abi/cpuid.ts';
+import { type Answer, emitAnswer } from './answer.ts';
 import { emitCached } from './cached.ts';
+import { defineClockGettime } from './clock-gettime.ts';
 import { type Code, CodeBuilder, type Context } from './code.ts';
 import { eax, ecx, edi, edx, type Label, type Memory, mem, rax, rbx, rcx, rdi, rdx, rsi, rsp } from './operands.ts';
 import { emitBefore, emitBodyToNs, emitLanded, emitLoadBody, emitRdtscOrdered, emitRfc, emitVcpu } from './readers.ts';
+import { defineSample } from './sample.ts';
 import type { Assembler } from './x86.ts';
 
 /** The image's own words, at the start of its writable segment. */
-export const DATA = { records: 0, offset: 8, hasRdtscp: 16 } as const;
-export const DATA_BYTES = 24;
+export const DATA = { records: 0, offset: 8, hasRdtscp: 16, bases: 24, asked: 32, kernel: 40 } as const;
+export const DATA_BYTES = 48;
 
 const SYS_CLOCK_GETTIME = 228;
 const CLOCK_MONOTONIC_RAW = 4;
 const NSEC_PER_SEC = 1_000_000_000;
 const TIMESPEC_BYTES = 16;
-
-type Answer = 'u64' | 'double';
 
 /** Everything that kvmclock.so exports. */
 export function clockCode(): Code {
@@ -114,29 +115,14 @@ export function clockCode(): Code {
     a.jmp(anchor);
   });
 
+  defineClockGettime(builder, {
+    records: word(DATA.records),
+    bases: word(DATA.bases),
+    asked: word(DATA.asked),
+    kernel: word(DATA.kernel),
+  });
+  defineSample(builder, word(DATA.records), word(DATA.kernel));
   return builder.finish();
-}
-
-/** Returns rax as it is, or as a double in xmm0, rounded to nearest. */
-function emitAnswer({ a, cold }: Context, answer: Answer): void {
-  if (answer === 'double') {
-    const beyondSigned = a.label('2^63 and above');
-    a.test(rax, rax);
-    a.jcc('s', beyondSigned);
-    a.zeroXmm0();
-    a.cvtsi2sd(rax);
-    cold.add(() => {
-      a.bind(beyondSigned);
-      a.mov(rdx, rax);
-      a.shrImmediate(rax, 1);
-      a.aluImmediate('and', edx, 1);
-      a.alu('or', rax, rdx); // halved, with the lost bit kept for the rounding
-      a.cvtsi2sd(rax);
-      a.doubleXmm0();
-      a.ret();
-    });
-  }
-  a.ret();
 }
 
 function emitJoinedTsc(a: Assembler): void {

@@ -1,4 +1,5 @@
 /** The C header of the image: one declaration a symbol, for C99 and C++. */
+import { CLOCK_BASES, CLOCK_MODE } from '../abi/clock-base.ts';
 import { PVTI_SIZE } from '../abi/pvti.ts';
 import { LINE_BYTES } from './cached.ts';
 import type { CodeSymbol } from './code.ts';
@@ -92,7 +93,44 @@ nobody writes.`,
     'The TSC by RDTSCP where kvmclock_attach found that there is one, else by LFENCE and RDTSC.',
   ),
   kvmclock_vcpu: declare('uint32_t', 'void', 'The number of the vCPU, as Linux keeps it in a segment limit.'),
+  kvmclock_attach_bases: declare(
+    'void',
+    'const struct kvmclock_base *bases, uint32_t *asked, int (*kernel)(int, struct timespec *)',
+    `The kernel's clocks without the kernel, by a page of bases that the program keeps, one for each clock in the order
+of their numbers. *asked becomes 1 where the kernel had to be asked; NULL: nobody wants to know.
+kernel: the clock_gettime to ask, which returns 0 or -errno as the vDSO's does; NULL: the system call. With
+bases NULL, as at first, the kernel is always asked. To be called after kvmclock_attach and before other threads read.`,
+  ),
+  kvmclock_clock_gettime: declare(
+    'int',
+    'int clock, struct timespec *time',
+    `clock_gettime by the bases. The kernel is asked in the same call for a clock that has no base, for a base that is
+older than it is valid for, and where the record that a base counts by is not stable; held up to the latest that
+the base has given. Returns 0, or -errno.`,
+  ),
+  ...fastDeclarations('realtime', 'CLOCK_REALTIME'),
+  ...fastDeclarations('monotonic', 'CLOCK_MONOTONIC'),
+  ...fastDeclarations('boottime', 'CLOCK_BOOTTIME'),
+  ...fastDeclarations('monotonic_raw', 'CLOCK_MONOTONIC_RAW'),
+  kvmclock_counter: declare(
+    'uint64_t',
+    'uint32_t mode',
+    `What a base of this mode counts by: the TSC, or the attached record's time. KVMCLOCK_UNSTABLE where there is none.`,
+  ),
+  kvmclock_sample: declare(
+    'int',
+    'struct kvmclock_sample *sample',
+    `For making bases: the counter of sample->mode, the kernel's sample->clock and the counter again, as close together
+as can be. Returns 1, or 0 where one of them cannot be read.`,
+  ),
 };
+
+function fastDeclarations(name: string, clock: string): Record<string, Declaration> {
+  return {
+    [`kvmclock_${name}`]: declare('uint64_t', 'void', `kvmclock_clock_gettime(${clock}) in nanoseconds.`),
+    [`kvmclock_${name}_ns`]: declare('double', 'void', 'The same, rounded to the nearest double.'),
+  };
+}
 
 const LINE_WORDS = LINE_BYTES / 8;
 
@@ -113,8 +151,8 @@ export function headerText(soname: string, symbols: readonly CodeSymbol[]): stri
     ([name, { comment }]) => `${commented(comment)}\n${declarationOf(name)};\n`,
   );
   return `${commented(`The functions of ${soname}: KVM's paravirtual clock, read from the record that the hypervisor shares with this guest.
-They follow the System V calling convention, keep nothing but what kvmclock_attach and kvmclock_anchor set, and
-may be called from any thread and any signal handler.`)}
+They follow the System V calling convention, keep nothing but what kvmclock_attach, kvmclock_attach_bases and
+kvmclock_anchor set, and may be called from any thread and any signal handler.`)}
 #ifndef KVMCLOCK_H
 #define KVMCLOCK_H
 
@@ -136,6 +174,39 @@ struct kvmclock_line {
 };
 #define KVMCLOCK_LINE_INIT \\
   { { ${Array(LINE_WORDS).fill('KVMCLOCK_UNSTABLE').join(', ')} } }
+
+/* A clock's base, written with the sequence odd, and even after:
+ * ns = sec * 1000000000 + ((shifted_nsec + (counter - cycle_last) * mult) >> shift). All zero: no base. */
+struct kvmclock_base {
+  uint32_t sequence;
+  uint32_t mode;
+  uint64_t cycle_last;
+  uint64_t valid_cycles; /* below 2^62 */
+  uint32_t mult;
+  uint32_t shift; /* 0..63 */
+  int64_t sec;
+  uint64_t shifted_nsec;
+  uint64_t error_ns; /* for the program: nothing here reads these two */
+  uint32_t error_ppb;
+  uint32_t pad;
+};
+#define KVMCLOCK_BASES ${CLOCK_BASES}
+#define KVMCLOCK_MODE_NONE ${CLOCK_MODE.NONE}
+#define KVMCLOCK_MODE_TSC ${CLOCK_MODE.TSC}
+#define KVMCLOCK_MODE_PVCLOCK ${CLOCK_MODE.PVCLOCK}
+#define KVMCLOCK_MODE_COARSE ${CLOCK_MODE.COARSE}
+
+/* What kvmclock_sample is given, and what it leaves. */
+struct kvmclock_sample {
+  uint64_t mode;
+  uint64_t clock;
+  uint64_t before;
+  int64_t sec;
+  int64_t nsec;
+  uint64_t after;
+};
+
+struct timespec;
 
 ${functions.join('\n')}
 #ifdef __cplusplus

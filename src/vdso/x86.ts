@@ -11,7 +11,7 @@ const CONDITION = { b: 2, ae: 3, e: 4, ne: 5, be: 6, a: 7, s: 8, ns: 9, l: 12, g
 export type Condition = keyof typeof CONDITION;
 
 /** The classic operations, by the number that their opcodes share. */
-const ALU = { add: 0, or: 1, and: 4, sub: 5, xor: 6, cmp: 7 } as const;
+const ALU = { add: 0, or: 1, adc: 2, and: 4, sub: 5, xor: 6, cmp: 7 } as const;
 export type AluOperation = keyof typeof ALU;
 
 export class Assembler extends Encoder {
@@ -118,6 +118,11 @@ export class Assembler extends Encoder {
     checkRange('shrd: count', count, 0, to.bits - 1);
     this.modrm([0x0f, 0xac], from, to);
     this.emit(count);
+  }
+
+  /** The same by cl, of which the processor takes the low six bits (five for 32-bit registers). */
+  shrdCl(to: Register, from: Register): void {
+    this.modrm([0x0f, 0xad], from, to);
   }
 
   neg(to: Register): void {

@@ -87,6 +87,10 @@ describe('C', { skip: without('gcc') }, () => {
       const { anchor, detach, tscs, vcpu, relaxedNs } = answer;
       assert.deepEqual({ anchor, detach, tscs, vcpu }, { anchor: '0', detach: '0', tscs: '1', vcpu: '1' });
       assert.equal(relaxedNs, OWN.nowNs);
+      const { clocks, gettime, sample, noCounter, kernel } = answer;
+      assert.deepEqual(clocks, Array(8).fill(7_000_000_005));
+      assert.deepEqual(gettime, [0, 7, 5, 0, -22, 1]);
+      assert.deepEqual({ sample, noCounter, kernel }, { sample: [1, 1, 1, 1], noCounter: 1, kernel: 1 });
     }
   });
 

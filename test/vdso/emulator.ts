@@ -62,7 +62,7 @@ export class Emulator {
   }
 
   /** Calls a function as C does; returns rax. Throws where it breaks the calling convention. */
-  call(symbol: string, first = POISON, second = POISON): bigint {
+  call(symbol: string, first = POISON, second = POISON, third = POISON): bigint {
     const { registers } = this;
     registers.fill(POISON);
     KEPT.forEach((register, index) => {
@@ -70,6 +70,7 @@ export class Emulator {
     });
     registers[RDI] = first;
     registers[RSI] = second;
+    registers[RDX] = third;
     const top = STACK_AT + BigInt(STACK_BYTES - 8); // 8 short of a multiple of 16, as after a call
     registers[RSP] = top;
     this.store(top, 64, RETURN_TO);

@@ -35,7 +35,7 @@ const ofImmediate = (value: number): DecodedOperand => ({ kind: 'immediate', val
 type Sample = [mnemonic: string, found: DecodedOperand[], emit: (a: Assembler) => void];
 
 const pair = fc.constantFrom(wide, narrow).chain((size) => fc.tuple(size, size));
-const operation = fc.constantFrom('add', 'or', 'and', 'sub', 'xor', 'cmp');
+const operation = fc.constantFrom('add', 'adc', 'or', 'and', 'sub', 'xor', 'cmp');
 const either = fc.oneof(wide, narrow);
 const samples: Arbitrary<Sample> = fc.oneof(
   pair.map(([to, from]): Sample => ['mov', [to, from].map(ofRegister), (a) => a.mov(to, from)]),

@@ -40,6 +40,12 @@ const ROWS: Readonly<Record<string, Row>> = {
   movsx: (e, to, from) => e.write(to, BigInt.asIntN(bitsOf(from), e.read(from))),
   lea: (e, to, from) => e.write(to, e.addressOf(from)),
   add: addOrSubtract('add'),
+  adc: (e, to, from) => {
+    if (e.flags === undefined) throw new Error('adc looks at undefined flags');
+    const sum = e.read(to) + BigInt.asUintN(bitsOf(to), e.read(from)) + (e.flags.carry ? 1n : 0n);
+    e.flags = undefined;
+    e.write(to, sum);
+  },
   sub: addOrSubtract('sub'),
   cmp: addOrSubtract('cmp'),
   and: logic('and'),
@@ -54,7 +60,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   shl: shift((value, count) => value << count),
   shr: shift((value, count) => value >> count),
   shrd: (e, to, from, by) => {
-    const count = e.read(by);
+    const count = e.read(by) & BigInt(bitsOf(to) - 1);
     e.write(to, (e.read(to) >> count) | (e.read(from) << (BigInt(bitsOf(to)) - count)));
     e.flags = undefined;
   },
@@ -63,6 +69,13 @@ const ROWS: Readonly<Record<string, Row>> = {
     const product = e.registers[RAX]! * e.read(by);
     e.registers[RAX] = product;
     e.registers[RDX] = product >> 64n;
+    e.flags = undefined;
+  },
+  div: (e, by) => {
+    const [dividend, divisor] = [(e.registers[RDX]! << 64n) | e.registers[RAX]!, e.read(by)];
+    if (bitsOf(by) !== 64 || dividend >> 64n >= divisor) throw new Error('#DE, or a div that is not known here');
+    e.registers[RAX] = dividend / divisor;
+    e.registers[RDX] = dividend % divisor;
     e.flags = undefined;
   },
   imul: (e, to, from, by) => {

@@ -131,6 +131,7 @@ describe('bytes', () => {
 
 describe('alu', () => {
   expectBytes('add rax, rdx', '48 01 d0', (a) => a.alu('add', rax, rdx));
+  expectBytes('adc rax, r9', '4c 11 c8', (a) => a.alu('adc', rax, r9));
   expectBytes('or rax, r8', '4c 09 c0', (a) => a.alu('or', rax, r8));
   expectBytes('and rax, r9', '4c 21 c8', (a) => a.alu('and', rax, r9));
   expectBytes('sub r14, r15', '4d 29 fe', (a) => a.alu('sub', r14, r15));
@@ -153,6 +154,7 @@ describe('aluImmediate', () => {
   expectBytes('sub rsp, 128', '48 81 ec 80 00 00 00', (a) => a.aluImmediate('sub', rsp, 128));
   expectBytes('add r12, -128', '49 83 c4 80', (a) => a.aluImmediate('add', r12, -128));
   expectBytes('add r12, -129', '49 81 c4 7f ff ff ff', (a) => a.aluImmediate('add', r12, -129));
+  expectBytes('adc rdx, 0', '48 83 d2 00', (a) => a.aluImmediate('adc', rdx, 0));
   expectBytes('or edx, 1', '83 ca 01', (a) => a.aluImmediate('or', edx, 1));
   expectBytes('xor r9d, 256', '41 81 f1 00 01 00 00', (a) => a.aluImmediate('xor', r9d, 256));
   expectBytes('and ebx, 4095', '81 e3 ff 0f 00 00', (a) => a.aluImmediate('and', ebx, 0xfff));
@@ -185,6 +187,8 @@ describe('shifts', () => {
   expectBytes('shrd rax, rdx, 32', '48 0f ac d0 20', (a) => a.shrd(rax, rdx, 32));
   expectBytes('shrd r9, r10, 63', '4d 0f ac d1 3f', (a) => a.shrd(r9, r10, 63));
   expectBytes('shrd eax, r8d, 31', '44 0f ac c0 1f', (a) => a.shrd(eax, r8d, 31));
+  expectBytes('shrd rax, rdx, cl', '48 0f ad d0', (a) => a.shrdCl(rax, rdx));
+  expectBytes('shrd r9d, r15d, cl', '45 0f ad f9', (a) => a.shrdCl(r9d, r15d));
 });
 
 describe('multiply and divide', () => {

@@ -1,8 +1,10 @@
 /* Linked against kvmclock.so: calls its functions on a record of its own and, given where the live one is, on that.
  * Arguments: the name of a mapping and an offset in it. Prints JSON. */
+#define _POSIX_C_SOURCE 199309L
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "kvmclock.h"
 
@@ -35,6 +37,35 @@ static char *mapped(const char *name, unsigned long offset) {
   return start == 0 ? NULL : (char *)start + offset;
 }
 
+/* Bases of clocks that stand still at 7 s and 5 ns; then what the kernel alone knows. */
+static void clocks(void) {
+  static struct kvmclock_base bases[KVMCLOCK_BASES];
+  struct kvmclock_sample sample = {KVMCLOCK_MODE_TSC, CLOCK_REALTIME, 0, 0, 0, 0};
+  struct timespec time = {0, 0};
+  uint32_t asked = 0;
+  int clock;
+  for (clock = 0; clock < KVMCLOCK_BASES; clock++) {
+    bases[clock].mode = KVMCLOCK_MODE_COARSE;
+    bases[clock].sec = 7;
+    bases[clock].shifted_nsec = (uint64_t)5 << 20;
+    bases[clock].shift = 20;
+  }
+  kvmclock_attach_bases(bases, &asked, NULL);
+  printf("\"clocks\":[%lu,%lu,%lu,%lu,", (unsigned long)kvmclock_realtime(), (unsigned long)kvmclock_monotonic(),
+         (unsigned long)kvmclock_boottime(), (unsigned long)kvmclock_monotonic_raw());
+  printf("%.17g,%.17g,%.17g,%.17g],", kvmclock_realtime_ns(), kvmclock_monotonic_ns(), kvmclock_boottime_ns(),
+         kvmclock_monotonic_raw_ns());
+  printf("\"gettime\":[%d,", kvmclock_clock_gettime(CLOCK_REALTIME, &time));
+  printf("%ld,%ld,%u,", (long)time.tv_sec, (long)time.tv_nsec, asked);
+  printf("%d,", kvmclock_clock_gettime(-1, &time));
+  printf("%u],", asked);
+  printf("\"sample\":[%d,", kvmclock_sample(&sample));
+  printf("%d,%d,%d],", sample.before < sample.after, sample.after < kvmclock_counter(KVMCLOCK_MODE_TSC), sample.sec > 7);
+  printf("\"noCounter\":%d,", kvmclock_counter(KVMCLOCK_MODE_NONE) == KVMCLOCK_UNSTABLE);
+  kvmclock_attach_bases(NULL, NULL, NULL);
+  printf("\"kernel\":%d,", kvmclock_realtime() > (uint64_t)sample.sec * 1000000000);
+}
+
 static void print(const char *name, uint64_t value) { printf("\"%s\":\"%lu\",", name, (unsigned long)value); }
 
 int main(int argc, char **argv) {
@@ -61,6 +92,7 @@ int main(int argc, char **argv) {
   print("detach", (uint64_t)kvmclock_attach(NULL));
   print("tscs", kvmclock_rdtsc_lfence() <= kvmclock_rdtsc_ordered());
   print("vcpu", kvmclock_vcpu() < 64);
+  clocks();
   live = argc > 2 ? mapped(argv[1], strtoul(argv[2], NULL, 10)) : NULL;
   printf("\"live\":[");
   if (live != NULL) {
