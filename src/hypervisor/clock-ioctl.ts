@@ -18,13 +18,17 @@ import { isKept, writeRecord } from './record.ts';
 import { IN_GUEST_MODE, REQUEST } from './request-bits.ts';
 import { request } from './requests.ts';
 import { updateMasterClock } from './update.ts';
-import { ClockError, hostTscHz, type KvmVm } from './vm.ts';
+import { ClockError, hostTscHz, type KvmVm, underLock } from './vm.ts';
 import { VCPU_WORDS, vcpuWord } from './words.ts';
 
 const u64 = (value: bigint): bigint => BigInt.asUintN(64, value);
 
 /** KVM_GET_CLOCK: the VM's clock in ns, and what is known of the instant it was read at. */
 export function getClock(vm: KvmVm): KvmClockData {
+  return underLock(vm, () => clockNow(vm)); // copy and pair of one update
+}
+
+function clockNow(vm: KvmVm): KvmClockData {
   const copy = loadMasterCopy(vm.cpu);
   const sample = vm.hostClock.sample();
   if (vm.flavour.clockIoctl === '2015' || !copy.useMasterClock) {
@@ -103,7 +107,7 @@ export function tellStopped(vm: KvmVm, vcpu: number): void {
   request(cpu, vcpu, REQUEST.CLOCK_UPDATE | REQUEST.GUEST_STOPPED, false);
 }
 
-/** ns since 1970 at which the VM's clock was zero: what its wall clock says. 0 where that was before 1970. */
+/** ns since 1970 at which the VM's clock was zero: what its wall clock says. 0 where that was before 1970. To be called under the lock. */
 export function wallEpochNs(vm: KvmVm): bigint {
   const copy = loadMasterCopy(vm.cpu);
   const sample = vm.hostClock.sample();

@@ -18,8 +18,8 @@ export interface Flavour {
   readonly tscKnown: 'counts' | 'compares';
   /** A guest's own TSC write: handled as a host's; `untracked`: only that vCPU's offset moves and no record follows; or `tracked`. */
   readonly guestTscWrite: 'as-host' | 'untracked' | 'tracked';
-  /** A TSC write while the master clock is on, or could be: `always` refreshes; only with a `new-generation` or a change; only `on-change`. */
-  readonly refreshOnTscWrite: 'always' | 'new-generation' | 'on-change';
+  /** A TSC write while the master clock is on or could be: refreshes `always`; or where that changes, and else only as it begins a `new-generation`, or if the TSC has `moved`. */
+  readonly refreshOnTscWrite: 'always' | 'new-generation' | 'moved';
   /** A change of a vCPU's TSC rate lets its TSC jump, or its TSC goes on from where it is. */
   readonly rateChange: 'tsc-jumps' | 'tsc-goes-on';
   /** vCPU 0 on the old MSR: no stable bit for the whole VM, as guests of 2006 break with it. */
@@ -84,7 +84,7 @@ export const FLAVOURS = {
     tscMatch: 'today',
     tscKnown: 'compares',
     guestTscWrite: 'tracked',
-    refreshOnTscWrite: 'on-change',
+    refreshOnTscWrite: 'moved',
     rateChange: 'tsc-goes-on',
     oldMsrEndsStability: true,
     clocksourceLoss: 'at-once',

@@ -63,11 +63,11 @@ export function hostSuspending(vm: KvmVm): void {
  */
 export function hostResumed(vm: KvmVm): void {
   const { cpu, setup } = vm;
-  const before = cpu.load64(vmWord(VM_WORDS.suspendTsc));
-  const now = cpu.hostTsc();
-  cpu.store64(vmWord(VM_WORDS.suspendTsc), 0n);
-  if (now < before) underLock(vm, () => makeUpFor(vm, before, now));
+  const suspendTsc = vmWord(VM_WORDS.suspendTsc);
+  const before = cpu.load64(suspendTsc);
+  cpu.store64(suspendTsc, 0n);
   if (setup.policy.base === 'kvm') {
+    underLock(vm, () => makeUpFor(vm, before));
     requestAll(cpu, setup, REQUEST.MASTERCLOCK_UPDATE, false);
     return;
   }
@@ -75,12 +75,18 @@ export function hostResumed(vm: KvmVm): void {
     refresh(vm); // nobody said that it would sleep
     return;
   }
-  forgetOwnLines(vm); // they are over the TSC of before
-  updateMasterClock(cpu, setup, () => nextCopy(vm, (_fresh, old) => old.kvmclockOffset));
+  updateMasterClock(cpu, setup, () => {
+    makeUpFor(vm, before);
+    forgetOwnLines(vm); // they are over the TSC of before
+    return nextCopy(vm, (_fresh, old) => old.kvmclockOffset);
+  });
 }
 
-function makeUpFor(vm: KvmVm, before: bigint, now: bigint): void {
+/** To be called under the lock. `before`: the host's TSC as it went to sleep. */
+function makeUpFor(vm: KvmVm, before: bigint): void {
   const { cpu, setup, flavour } = vm;
+  const now = cpu.hostTsc();
+  if (now >= before) return;
   if (flavour.backwardsTsc === 'no-vm') vm.host.backwardsTscObserved = true;
   if (flavour.backwardsTsc === 'not-this-vm') cpu.store32(vmWord(VM_WORDS.backwardsTscObserved), 1);
   for (let vcpu = 0; vcpu < setup.vcpus; vcpu++) {

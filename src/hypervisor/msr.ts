@@ -30,7 +30,7 @@ import { addressOf, isKept } from './record.ts';
 import { REQUEST } from './request-bits.ts';
 import { request } from './requests.ts';
 import { adjustTsc, readTsc, writeTsc } from './tsc.ts';
-import type { KvmVm } from './vm.ts';
+import { type KvmVm, underLock } from './vm.ts';
 import { publishWallClock } from './wall-clock.ts';
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
@@ -125,7 +125,7 @@ function writeWallClock(vm: KvmVm, vcpu: number, msr: number, value: bigint): Ms
   const outcome = value === 0n ? 'dropped' : checkAddress(vm, vcpu, msr, address, WALL_CLOCK_BYTES);
   if (outcome === 'refused') return 'refused';
   vm.cpu.store64(vmWord(VM_WORDS.wallClockMsr), value);
-  if (outcome === 'written') publishWallClock(vm.cpu, address, wallEpochNs(vm));
+  if (outcome === 'written') underLock(vm, () => publishWallClock(vm.cpu, address, wallEpochNs(vm))); // one writer at a time
   return 'done';
 }
 

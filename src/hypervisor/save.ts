@@ -17,7 +17,7 @@ import { writeMsr } from './msr.ts';
 import { isKept } from './record.ts';
 import { cyclesIn, writeTscOffset } from './tsc.ts';
 import { checkTscHz, setTscHz } from './tsc-rate.ts';
-import { isCreated, type KvmVm } from './vm.ts';
+import { isCreated, type KvmVm, underLock } from './vm.ts';
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
 export interface SavedVcpu {
@@ -45,6 +45,10 @@ export interface SavedClock {
 
 /** Takes the clock and all TSCs at one instant. No vCPU may be in the guest. */
 export function saveClock(vm: KvmVm): SavedClock {
+  return underLock(vm, () => clockToSave(vm));
+}
+
+function clockToSave(vm: KvmVm): SavedClock {
   const { cpu, setup } = vm;
   const sample = vm.hostClock.sample();
   const hostTsc = sample?.tsc ?? cpu.hostTsc();

@@ -47,7 +47,7 @@ export function writeTscOffset(vm: KvmVm, vcpu: number, offset: bigint): void {
       hz === cpu.load64(vmWord(VM_WORDS.lastTscHz)) && u64(offset) === cpu.load64(vmWord(VM_WORDS.lastTscOffset));
     const tsc = u64(scaledTsc(cpu, vm.setup, vcpu, cpu.hostTsc()) + offset);
     cpu.store32(vmWord(VM_WORDS.userSetTsc), 1);
-    noteWrite(vm, vcpu, { tsc, offset: u64(offset), ns: cpu.hostNs(), matched });
+    noteWrite(vm, vcpu, { tsc, offset: u64(offset), ns: cpu.hostNs(), matched, first: false });
   });
 }
 
@@ -58,7 +58,7 @@ export function adjustTsc(vm: KvmVm, vcpu: number, cycles: bigint, follow: boole
     const adjust = vcpuWord(vcpu, VCPU_WORDS.tscAdjust);
     moveTsc(cpu, vcpu, cycles);
     cpu.store64(adjust, u64(cpu.load64(adjust) + cycles));
-    if (follow) track(vm, vcpu, false);
+    if (follow) track(vm, vcpu, { newGeneration: false, moved: cycles !== 0n });
   });
 }
 
@@ -81,7 +81,7 @@ function synchronize(vm: KvmVm, vcpu: number, written: bigint, writer: TscWriter
     tsc = u64(tsc + cyclesIn(vm, vcpu, sinceNs)); // offsets do not compare across processors: the best that can be had
     offset = u64(tsc - scaled);
   }
-  noteWrite(vm, vcpu, { tsc, offset, ns, matched });
+  noteWrite(vm, vcpu, { tsc, offset, ns, matched, first: writer === 'creation' });
 }
 
 /** January 2015's rule. `written` near 2^64 means one a little below 0. */
@@ -115,6 +115,8 @@ interface TscWrite {
   readonly offset: bigint;
   readonly ns: bigint;
   readonly matched: boolean;
+  /** The vCPU had no TSC yet. */
+  readonly first: boolean;
 }
 
 function noteWrite(vm: KvmVm, vcpu: number, write: TscWrite): void {
@@ -134,21 +136,31 @@ function noteWrite(vm: KvmVm, vcpu: number, write: TscWrite): void {
   cpu.store64(vmWord(VM_WORDS.lastTscWrite), write.tsc);
   cpu.store64(vmWord(VM_WORDS.lastTscHz), cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscHz)));
   cpu.store64(vmWord(VM_WORDS.lastTscOffset), write.offset);
-  cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscOffset), write.offset);
+  const tscOffset = vcpuWord(vcpu, VCPU_WORDS.tscOffset);
+  const moved = !write.first && cpu.load64(tscOffset) !== write.offset;
+  cpu.store64(tscOffset, write.offset);
   cpu.store32(vcpuWord(vcpu, VCPU_WORDS.tscGeneration), cpu.load32(generation));
   cpu.store64(vcpuWord(vcpu, VCPU_WORDS.thisTscNs), cpu.load64(vmWord(VM_WORDS.generationNs)));
   cpu.store64(vcpuWord(vcpu, VCPU_WORDS.thisTscWrite), cpu.load64(vmWord(VM_WORDS.generationWrite)));
-  track(vm, vcpu, !write.matched);
+  track(vm, vcpu, { newGeneration: !write.matched, moved });
 }
 
-/** Asks for what a moved TSC makes necessary; served before this vCPU enters, so no guest code meets two TSCs that differ. */
-export function track(vm: KvmVm, vcpu: number, newGeneration: boolean): void {
+/**
+ * Asks for what a written TSC makes necessary; it is served before this vCPU enters. Where TSCs are set one after the other,
+ * the last one to be set makes them match again, and may be the first to enter: record 0 must be of the new TSCs by then. So
+ * ours updates whenever a TSC has moved. KVM does so for the first only, with the generation that it begins.
+ */
+export function track(
+  vm: KvmVm,
+  vcpu: number,
+  write: { readonly newGeneration: boolean; readonly moved: boolean },
+): void {
   const { cpu, flavour } = vm;
   const on = cpu.load32(vmWord(VM_WORDS.useMasterClock)) === 1;
   const possible = judge(vm, vm.hostClock.sample()) === 'stable';
   const { refreshOnTscWrite: when } = flavour;
-  const refresh =
-    when === 'always' ? on || possible : on !== possible || (when === 'new-generation' && on && newGeneration);
+  const again = when === 'new-generation' ? write.newGeneration : write.moved;
+  const refresh = when === 'always' ? on || possible : on !== possible || (on && again);
   if (refresh) request(cpu, vcpu, REQUEST.MASTERCLOCK_UPDATE, false);
-  else if (when === 'on-change') request(cpu, vcpu, REQUEST.CLOCK_UPDATE, false); // its record names another TSC now
+  else if (when === 'moved') request(cpu, vcpu, REQUEST.CLOCK_UPDATE, false); // its record names another TSC now
 }

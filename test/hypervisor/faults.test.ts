@@ -114,6 +114,14 @@ const FAULTS: Record<string, (make: Make) => boolean> = {
     vm.runAll();
     return vm.clock(1) !== before;
   },
+  'of TSCs that are set one after the other, the last to be set enters first, with a record of the old TSC': (make) => {
+    const vm = make();
+    vm.host.advanceNs(SEC);
+    const before = vm.clock(1);
+    for (const vcpu of [0, 1]) vm.hypervisor.setTscOffset(vcpu, 777n);
+    vm.hypervisor.enter(1);
+    return vm.clock(1) !== before || vm.clock(1, 0) !== before;
+  },
   'a vCPU whose TSC rate was changed keeps the stable bit': (make) => {
     const vm = make({ tscScaling: true });
     vm.hypervisor.setTscHz(1, SEC);
