@@ -58,14 +58,14 @@ export const CLOCK_BASE_LAYOUT = {
 } as const;
 
 /**
- * One base. `cycleLast`: the counter when it was taken; below 2^63, as counters are taken mod 2^63. `validCycles`: beyond
- * so many later the base is too old to be used, at most MAX_VALID_CYCLES. `mult`: ns a cycle, shifted left by `shift`
+ * One base. `cycleLast`: the counter when it was taken; below 2^63, as counters are taken mod 2^63. `validCycles`: the
+ * base is not for counters that are further from it, at most MAX_VALID_CYCLES; a little behind it counts as level. `mult`: ns a cycle, shifted left by `shift`
  * (0..63). `shiftedNsec`: ns within the second, shifted left likewise. `errorNs`: how far the clock may be off at
  * `cycleLast`, and `errorPpb`: by how many parts in 10^9 of the time since then that grows.
  */
 export type ClockBase = Omit<Struct<typeof CLOCK_BASE_LAYOUT>, 'sequence'>;
 
-/** A base that is never too old: half of what a difference of two counters can be; the other half is negative. */
+/** A base for any counter: half of what a difference of two can be; the other half is negative. */
 export const MAX_VALID_CYCLES = (1n << 62n) - 1n;
 
 /** Where the base of `clock` begins, given where the page does. */

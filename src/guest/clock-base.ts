@@ -1,5 +1,5 @@
 /** The arithmetic of a clock's base (abi/clock-base.ts): its line at a counter, and the same line from a later base. */
-import { type ClockBase, MAX_VALID_CYCLES } from '../abi/clock-base.ts';
+import type { ClockBase } from '../abi/clock-base.ts';
 import { NSEC_PER_SEC, type Timespec } from '../scale/timespec.ts';
 
 /** What the line needs. */
@@ -7,13 +7,14 @@ export type ClockLine = Pick<ClockBase, 'cycleLast' | 'mult' | 'shift' | 'sec' |
 
 const COUNTER_BITS = 63;
 
-/**
- * Cycles from `cycleLast` to `cycles`, both taken mod 2^63: 0..2^62-1. A counter that lies behind `cycleLast` counts as
- * one that is level with it, so that the clock never shows less than its base.
- */
-export function cyclesSince(cycles: bigint, cycleLast: bigint): bigint {
-  const delta = BigInt.asUintN(COUNTER_BITS, cycles - cycleLast);
-  return delta > MAX_VALID_CYCLES ? 0n : delta;
+/** Cycles from `cycleLast` to `cycles`, both taken mod 2^63: -2^62..2^62-1. */
+export function cyclesApart(cycles: bigint, cycleLast: bigint): bigint {
+  return BigInt.asIntN(COUNTER_BITS, cycles - cycleLast);
+}
+
+/** A counter that lies behind its base counts as one that is level with it: the clock never shows less than its base. */
+export function clampedToBase(apart: bigint): bigint {
+  return apart < 0n ? 0n : apart;
 }
 
 /** The line `delta` cycles (0..2^62-1) past its base. The product is kept whole: no delta is too large. */
@@ -29,7 +30,7 @@ function nsAfter({ mult, shift, shiftedNsec }: ClockLine, delta: bigint): bigint
 
 /** The same line, told from `cycles` on: exact to the last bit behind the point. A counter that is behind changes nothing. */
 export function movedTo<B extends ClockLine>(base: B, cycles: bigint): B {
-  const delta = cyclesSince(cycles, base.cycleLast);
+  const delta = clampedToBase(cyclesApart(cycles, base.cycleLast));
   const second = NSEC_PER_SEC << BigInt(base.shift);
   const shifted = base.shiftedNsec + delta * BigInt(base.mult);
   return {

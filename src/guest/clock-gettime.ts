@@ -10,7 +10,7 @@
 import { CLOCK_BASE, CLOCK_MODE, clockBaseAddress, hasClockBase } from '../abi/clock-base.ts';
 import { CLOCK_REALTIME, EINVAL, VDSO_CLOCKS } from '../abi/clock-id.ts';
 import type { Timespec } from '../scale/timespec.ts';
-import { cyclesSince, timeAfter } from './clock-base.ts';
+import { clampedToBase, cyclesApart, timeAfter } from './clock-base.ts';
 import type { GuestCpu, Reader } from './cpu.ts';
 import { readBegin, readRetry } from './sequence.ts';
 
@@ -24,7 +24,7 @@ export interface ClockPage {
 }
 
 export interface ClockReading extends Timespec {
-  /** The base is too old to be used: this is the latest that it ever gives, and the kernel should be asked. */
+  /** The base is not for this counter, which is too far on or back: this is the latest that it ever gives. Ask the kernel. */
   readonly old: boolean;
 }
 
@@ -77,9 +77,10 @@ function readBase(
     const sec = BigInt.asIntN(64, cpu.load64(base + CLOCK_BASE.sec));
     const shiftedNsec = cpu.load64(base + CLOCK_BASE.shiftedNsec);
     if (!readRetry(cpu, base, sequence)) {
-      const delta = cyclesSince(cycles, cycleLast);
-      const old = delta > validCycles;
-      return { ...timeAfter({ cycleLast, mult, shift, sec, shiftedNsec }, old ? validCycles : delta), old };
+      const apart = cyclesApart(cycles, cycleLast);
+      const old = apart > validCycles || -apart > validCycles;
+      const delta = old ? validCycles : clampedToBase(apart);
+      return { ...timeAfter({ cycleLast, mult, shift, sec, shiftedNsec }, delta), old };
     }
     cpu.relax();
   }

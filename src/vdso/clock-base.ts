@@ -9,7 +9,6 @@ import {
   type Memory,
   mem,
   r8,
-  r8d,
   r9,
   r10,
   r10d,
@@ -100,19 +99,22 @@ function emitLine(a: Assembler): void {
   a.shrdCl(rax, rdx);
 }
 
-/** rax cycles past the base, mod 2^64, and more than the rdx that it is valid for: behind the base, or too far on. */
+/** rax cycles past the base, mod 2^64, and more than the rdx that it is valid for: a little behind the base, or too far away. */
 function emitBeyond(a: Assembler, line: Label, old: Label): void {
-  const forward = a.label('forward');
-  a.shlImmediate(rax, 1);
-  a.shrImmediate(rax, 1); // mod 2^63
-  a.mov(r8, rax);
-  a.shrImmediate(r8, 62);
-  a.test(r8d, r8d);
-  a.jcc('e', forward);
-  a.alu('xor', eax, eax);
+  const [forward, far] = [a.label('forward'), a.label('far')];
+  a.shlImmediate(rax, 1); // mod 2^63, with the sign in its place
+  a.test(rax, rax);
+  a.jcc('ns', forward);
+  a.neg(rax);
+  a.shrImmediate(rax, 1);
+  a.alu('cmp', rax, rdx);
+  a.jcc('a', far);
+  a.alu('xor', eax, eax); // level, and on: no cycles are never too many
   a.bind(forward);
+  a.shrImmediate(rax, 1);
   a.alu('cmp', rax, rdx);
   a.jcc('be', line);
+  a.bind(far);
   a.mov(rax, rdx);
   emitLine(a);
   a.jmp(old);

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { MAX_VALID_CYCLES } from '../../src/abi/clock-base.ts';
-import { type ClockLine, cyclesSince, movedTo, steppedBy, timeAfter } from '../../src/guest/clock-base.ts';
+import {
+  type ClockLine,
+  clampedToBase,
+  cyclesApart,
+  movedTo,
+  steppedBy,
+  timeAfter,
+} from '../../src/guest/clock-base.ts';
 import { fromTimespec } from '../../src/scale/timespec.ts';
 
 const SECOND = 1_000_000_000n;
@@ -77,20 +84,23 @@ describe('timeAfter()', () => {
   });
 });
 
-describe('cyclesSince()', () => {
-  test('cyclesSince() counts forward mod 2^63, and takes what is behind for level', () => {
+describe('cyclesApart()', () => {
+  test('cyclesApart() counts forward and back mod 2^63', () => {
     const near = fc.bigInt({ min: -(1n << 62n), max: MAX_VALID_CYCLES });
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: U63 }), near, (last, apart) => {
-        const cycles = BigInt.asUintN(63, last + apart);
-        assert.equal(cyclesSince(cycles, last), apart > 0n ? apart : 0n);
+        assert.equal(cyclesApart(BigInt.asUintN(63, last + apart), last), apart);
       }),
     );
   });
 
-  test('cyclesSince() does not look at bit 63 of a counter', () => {
-    assert.equal(cyclesSince((1n << 63n) + 10n, 4n), 6n);
-    assert.equal(cyclesSince(4n, (1n << 63n) + 10n), 0n);
+  test('cyclesApart() does not look at bit 63 of a counter', () => {
+    assert.equal(cyclesApart((1n << 63n) + 10n, 4n), 6n);
+    assert.equal(cyclesApart(4n, (1n << 63n) + 10n), -6n);
+  });
+
+  test('clampedToBase() takes what is behind for level', () => {
+    assert.deepEqual([-(1n << 62n), -1n, 0n, 1n].map(clampedToBase), [0n, 0n, 0n, 1n]);
   });
 });
 

@@ -147,9 +147,9 @@ describe('readClock()', () => {
   /** What the base and a counter say, written down once more: seconds and ns, at or past the base, never past its validity. */
   function reference(base: SequencedBase, tsc: bigint): { ns: bigint; old: boolean } {
     let delta = BigInt.asIntN(63, tsc - base.cycleLast);
-    if (delta < 0n) delta = 0n;
-    const old = delta > base.validCycles;
+    const old = (delta < 0n ? -delta : delta) > base.validCycles;
     if (old) delta = base.validCycles;
+    if (delta < 0n) delta = 0n;
     const ns = BigInt.asUintN(64, (delta * BigInt(base.mult) + base.shiftedNsec) >> BigInt(base.shift));
     return { ns: base.sec * SECOND + ns, old };
   }
@@ -168,13 +168,22 @@ describe('readClock()', () => {
 
   test('readClock() is the bigint reference for any base and any counter', () => checkReference(readClock));
 
-  test('that check catches a read without the clamp, and one that goes on past its validity', () => {
+  test('that check catches a read without the clamp, one that goes on past its validity, and one that bears any counter behind', () => {
+    const far = (delta: bigint, valid: bigint) => (delta < 0n ? -delta : delta) > valid;
+    const level = (delta: bigint) => (delta < 0n ? 0n : delta);
     checkReference(
-      rewritten((delta, valid) => ({ delta: delta < 0n ? 0n : delta < valid ? delta : valid, old: delta > valid })),
+      rewritten((delta, valid) =>
+        far(delta, valid) ? { delta: valid, old: true } : { delta: level(delta), old: false },
+      ),
     );
-    const noClamp = rewritten((delta, valid) => ({ delta: delta < valid ? delta : valid, old: delta > valid }));
-    const noLimit = rewritten((delta, valid) => ({ delta: delta < 0n ? 0n : delta, old: delta > valid }));
-    for (const broken of [noClamp, noLimit]) assert.throws(() => checkReference(broken));
+    const noClamp = rewritten((delta, valid) =>
+      far(delta, valid) ? { delta: valid, old: true } : { delta, old: false },
+    );
+    const noLimit = rewritten((delta, valid) => ({ delta: level(delta), old: far(delta, valid) }));
+    const anyBehind = rewritten((delta, valid) =>
+      delta > valid ? { delta: valid, old: true } : { delta: level(delta), old: false },
+    );
+    for (const broken of [noClamp, noLimit, anyBehind]) assert.throws(() => checkReference(broken));
   });
 
   /** A read whose choice of the delta is handed in. */
