@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { HV_X64_MSR_REFERENCE_TSC, HV_X64_MSR_TIME_REF_COUNT, HYPERV_TSC_PAGE_LAYOUT } from '../../src/abi/hyperv.ts';
+import {
+  HV_X64_MSR_REFERENCE_TSC,
+  HV_X64_MSR_TIME_REF_COUNT,
+  HYPERV_TSC_PAGE,
+  HYPERV_TSC_PAGE_LAYOUT,
+} from '../../src/abi/hyperv.ts';
 import { decodeStruct } from '../../src/abi/struct.ts';
 import { hypervTime } from '../../src/guest/hyperv.ts';
 import { lineAt } from '../../src/guest/sequence.ts';
+import type { HostCpu } from '../../src/hypervisor/cpu.ts';
 import { hypervLine, nextSequence, publishHypervPage } from '../../src/hypervisor/hyperv.ts';
 import type { PvtiBody } from '../../src/hypervisor/publish.ts';
 import { createWords, sharedMemory } from '../../src/hypervisor/shared-memory.ts';
@@ -64,22 +70,42 @@ function page() {
   return { memory, read: () => decodeStruct(HYPERV_TSC_PAGE_LAYOUT, new DataView(buffer)) };
 }
 
-test('publishHypervPage() shows a valid sequence only with a whole line', () => {
+const OTHER = { ...STABLE, systemTime: 1_000_000n, tscToSystemMul: 0xaaaa_aaaa };
+
+/** The lines that stand under a valid sequence at any moment while `write` replaces STABLE's. */
+function linesSeen(write: (cpu: HostCpu) => void): string[] {
   const { memory, read } = page();
   publishHypervPage(memory, 0, STABLE);
-  const other = { ...STABLE, systemTime: 1_000_000n, tscToSystemMul: 0xaaaa_aaaa };
   const seen = new Set<string>();
   const look = () => {
     const { sequence, scale, offset } = read();
     if (sequence !== 0) seen.add(`${scale} ${offset}`);
   };
-  const thread = new Thread(memory, (cpu) => publishHypervPage(cpu, 0, other));
+  const thread = new Thread(memory, write);
   for (look(); !thread.finished; look()) thread.step();
-  const lines = [STABLE, other].map((body) => hypervLine(body)!);
+  return [...seen];
+}
+
+const LINES = [STABLE, OTHER].map((body) => {
+  const { scale, offset } = hypervLine(body)!;
+  return `${scale} ${offset}`;
+});
+
+test('publishHypervPage() shows a valid sequence only with a whole line', () => {
   assert.deepEqual(
-    [...seen],
-    lines.map(({ scale, offset }) => `${scale} ${offset}`),
+    linesSeen((cpu) => publishHypervPage(cpu, 0, OTHER)),
+    LINES,
   );
+});
+
+test('a writer that does not make the page invalid first is caught', () => {
+  const { scale, offset } = hypervLine(OTHER)!;
+  const seen = linesSeen((cpu) => {
+    cpu.store64(HYPERV_TSC_PAGE.scale, scale);
+    cpu.store64(HYPERV_TSC_PAGE.offset, offset);
+    cpu.store32(HYPERV_TSC_PAGE.sequence, 2);
+  });
+  assert.equal(seen.length, 3);
 });
 
 test('publishHypervPage() gives no sequence twice in a row, though the page was invalid in between', () => {

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { decodeStruct } from '../../src/abi/struct.ts';
-import { VMCLOCK_BYTES, VMCLOCK_FLAG, VMCLOCK_LAYOUT, VMCLOCK_MAGIC, VMCLOCK_STATUS } from '../../src/abi/vmclock.ts';
+import {
+  VMCLOCK,
+  VMCLOCK_BYTES,
+  VMCLOCK_FLAG,
+  VMCLOCK_LAYOUT,
+  VMCLOCK_MAGIC,
+  VMCLOCK_STATUS,
+} from '../../src/abi/vmclock.ts';
+import type { HostCpu } from '../../src/hypervisor/cpu.ts';
 import { createWords, sharedMemory } from '../../src/hypervisor/shared-memory.ts';
 import { counterPeriod, initVmclock, publishVmclock, type VmclockState } from '../../src/hypervisor/vmclock.ts';
 import { Thread } from './stepper.ts';
@@ -78,17 +86,35 @@ test('a migration changes the disruption marker, a restored snapshot the generat
   assert.deepEqual(counters('restored'), [2n, 1n]);
 });
 
-test('publishVmclock() shows an even sequence only with a whole page', () => {
+const OTHER: VmclockState = { tsc: 9n, utcNs: 77n * SEC, tscHz: 3_000_000_000n, taiOffsetSec: 5 };
+
+/** How many different pages stand under an even sequence at any moment while `write` replaces STATE. */
+function pagesSeen(write: (cpu: HostCpu) => void): number {
   const { memory, read } = page();
   publishVmclock(memory, 0, STATE, 'none');
-  const other = { tsc: 9n, utcNs: 77n * SEC, tscHz: 3_000_000_000n, taiOffsetSec: 5 };
   const seen = new Set<string>();
   const look = () => {
     const { seqCount, counterValue, counterPeriodFracSec, timeSec, timeFracSec, disruptionMarker } = read();
     if (seqCount % 2 === 0)
       seen.add([counterValue, counterPeriodFracSec, timeSec, timeFracSec, disruptionMarker].join());
   };
-  const thread = new Thread(memory, (cpu) => publishVmclock(cpu, 0, other, 'migrated'));
+  const thread = new Thread(memory, write);
   for (look(); !thread.finished; look()) thread.step();
-  assert.equal(seen.size, 2);
+  return seen.size;
+}
+
+test('publishVmclock() shows an even sequence only with a whole page', () => {
+  assert.equal(
+    pagesSeen((cpu) => publishVmclock(cpu, 0, OTHER, 'migrated')),
+    2,
+  );
+});
+
+test('a writer that keeps the sequence even is caught', () => {
+  const skipOdd = (cpu: HostCpu): HostCpu => ({
+    ...cpu,
+    load32: (address) => cpu.load32(address),
+    store32: (address, value) => cpu.store32(address, address === VMCLOCK.seqCount ? value & ~1 : value),
+  });
+  assert.ok(pagesSeen((cpu) => publishVmclock(skipOdd(cpu), 0, OTHER, 'migrated')) > 2);
 });
