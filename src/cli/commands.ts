@@ -29,6 +29,10 @@ const VM_COMMANDS: Commands = {
     summary: 'readers on every vCPU while the host updates the clock all the time',
     load: () => import('./vm-stress.ts'),
   },
+  conform: {
+    summary: "what this host's KVM promises of its clock, and what it does",
+    load: () => import('./vm-conform.ts'),
+  },
   run: { summary: 'run a test image on real vCPUs, its clock kept by KVM or by us', load: () => import('./vm-run.ts') },
 };
 

@@ -2,8 +2,9 @@
  * The guest's own code: a monitor that calls what its mailbox names, and what only the kernel of a guest may do. The same
  * monitor runs at privilege level 3 (native speed on every KVM) and, where a WRMSR or a HLT is wanted, at level 0.
  */
+import { PVTI } from '../abi/pvti.ts';
 import { type Code, CodeBuilder } from '../vdso/code.ts';
-import { eax, edx, mem, rax, rbx, rcx, rdi, rdx, rsi } from '../vdso/operands.ts';
+import { eax, edx, mem, r8, rax, rbx, rcx, rdi, rdx, rsi } from '../vdso/operands.ts';
 
 /** The mailbox: what is to be called and with what, and what it answered. u64 each. */
 export const MAILBOX = { function: 0, first: 8, second: 16, result: 24 } as const;
@@ -41,6 +42,18 @@ export function guestCode(): Code {
     a.mov(rdx, rsi);
     a.shrImmediate(rdx, 32);
     a.wrmsr();
+    a.ret();
+  });
+  builder.define('guest_register', () => {
+    // rdi: a system-time MSR, rsi: address | 1; returns the record's version as the next instruction finds it
+    a.mov(r8, rsi);
+    a.aluImmediate('and', r8, ~1);
+    a.mov(rcx, rdi);
+    a.mov(rax, rsi);
+    a.mov(rdx, rsi);
+    a.shrImmediate(rdx, 32);
+    a.wrmsr();
+    a.mov(eax, mem(r8, PVTI.version));
     a.ret();
   });
   builder.define('guest_rdmsr', () => {

@@ -36,8 +36,8 @@ function recordCells({ version, flags, tscTimestamp, systemTime }: Pvti): string
 function readingsTable(readings: readonly RaceReading[], output: Output): string {
   const rows = readings.map(({ reader, ns, errorNs, stale }) => [
     `     ${reader}`,
-    ns === undefined ? 'not stable' : `${grouped(ns)} ns`,
-    errorNs === undefined || errorNs === 0n ? '' : `${formatNs(Number(errorNs))} off`,
+    ns === null ? 'not stable' : `${grouped(ns)} ns`,
+    errorNs === null || errorNs === 0n ? '' : `${formatNs(Number(errorNs))} off`,
     stale ? styled(output, 'red', 'STALE') : 'right',
   ]);
   return table(rows, ['left', 'right', 'right']);

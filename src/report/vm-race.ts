@@ -29,12 +29,12 @@ const JUMP_NS = 3_600_000_000_000n;
 const UNSTABLE = 2n ** 64n - 1n;
 const TOLD = 1;
 
-/** What one reader returned on vCPU 1 after step 3. `ns` undefined: it said that the clock is not stable. */
+/** What one reader returned on vCPU 1 after step 3. `ns` null: it said that the clock is not stable. */
 export interface RaceReading {
   readonly reader: string;
-  readonly ns: bigint | undefined;
-  /** How far outside its own record's line, ns; negative: behind. Undefined where there is no reading. */
-  readonly errorNs: bigint | undefined;
+  readonly ns: bigint | null;
+  /** How far outside its own record's line, ns; negative: behind. Null where there is no reading. */
+  readonly errorNs: bigint | null;
   readonly stale: boolean;
 }
 
@@ -92,8 +92,11 @@ export async function raceMany(kvm: Kvm, { update, runs, flavour, onRun }: RaceO
   }
 }
 
-/** Runs the four steps once, on a guest of two vCPUs that has just been made. */
-export async function race(guest: Guest, update: Update): Promise<RaceRun> {
+/**
+ * Runs the four steps once, on a guest of two vCPUs that has just been made. `careful`: the host knows of the race, has the
+ * update made at once (KVM leaves one that a TSC write asks for to the next entry of that vCPU) and lets vCPU 0 enter first.
+ */
+export async function race(guest: Guest, update: Update, careful = false): Promise<RaceRun> {
   const steps: RaceStep[] = [];
   const note = (what: string, readings?: readonly RaceReading[]): void => {
     const records = [guest.record(0), guest.record(1)];
@@ -105,12 +108,16 @@ export async function race(guest: Guest, update: Update): Promise<RaceRun> {
   note('all records are stable');
   await read(guest, 'cached', line); // it has its line from before the update, as a reader in a loop has
   if (update === 'unstable') guest.clock.mismatchTsc(TOLD);
-  else guest.clock.set(guest.clock.now() + JUMP_NS);
+  else guest.clock.set({ clock: guest.clock.get().clock + JUMP_NS });
   note(
     update === 'unstable' ? "the host moves vCPU 1's TSC: the clock is no longer stable" : 'the host sets the clock',
   );
+  if (careful) {
+    if (update === 'unstable') guest.clock.refresh();
+    await guest.call(0, 'guest_nothing');
+  }
   await guest.call(TOLD, 'guest_nothing');
-  note('vCPU 1 enters the guest, already told; vCPU 0 has not run');
+  note(careful ? 'vCPU 0 enters the guest, then vCPU 1' : 'vCPU 1 enters the guest, already told; vCPU 0 has not run');
   const readings: RaceReading[] = [];
   for (const reader of RACERS) readings.push(await read(guest, reader, line));
   note('vCPU 1 reads', readings);
@@ -146,7 +153,7 @@ async function read(guest: Guest, reader: (typeof RACERS)[number], line: number)
   const word = (offset: number): bigint => view.getBigUint64(block + offset, true);
   const own = guest.record(TOLD);
   const ns = word(SAMPLE_ONCE.value);
-  if (ns === UNSTABLE) return { reader, ns: undefined, errorNs: undefined, stale: false };
+  if (ns === UNSTABLE) return { reader, ns: null, errorNs: null, stale: false };
   const errorNs = outside(ns, at(own, word(SAMPLE_ONCE.before)), at(own, word(SAMPLE_ONCE.after)));
   return { reader, ns, errorNs, stale: (own.flags & PVCLOCK_TSC_STABLE_BIT) === 0 || errorNs !== 0n };
 }
