@@ -44,6 +44,21 @@ export function noCounts(): ReadingCounts {
   return { reads: 0, unstable: 0, retries: 0, torn: 0, stale: 0, warps: 0, worstWarpNs: 0, stalls: 0 };
 }
 
+/** All together; the worst of all. */
+export function totalOf(counts: readonly ReadingCounts[]): ReadingCounts {
+  const sum = (key: keyof ReadingCounts): number => counts.reduce((value, count) => value + count[key], 0);
+  return {
+    reads: sum('reads'),
+    unstable: sum('unstable'),
+    retries: sum('retries'),
+    torn: sum('torn'),
+    stale: sum('stale'),
+    warps: sum('warps'),
+    worstWarpNs: Math.max(...counts.map(({ worstWarpNs }) => worstWarpNs)),
+    stalls: sum('stalls'),
+  };
+}
+
 /** A vCPU leaves the guest of its own accord after so many rounds: for its timer, or because it has nothing to do. */
 const ROUNDS_A_STRETCH = 256;
 

@@ -9,13 +9,14 @@
  */
 import { type Pvti, pvtiAddress } from '../abi/pvti.ts';
 import type { GuestCpu } from '../guest/cpu.ts';
+import { landed } from '../guest/landed.ts';
 import { snapshot } from '../guest/snapshot.ts';
 import { FLAVOURS, type Flavour } from '../hypervisor/flavours.ts';
 import { atomicLoads } from './loads.ts';
 import { SIMULATED_TSC_HZ, simulatedClock } from './simulated-clock.ts';
 import type { HostData, HostReply, HostRequest } from './simulated-host-worker.ts';
 import type { ReaderSource } from './simulated-readers.ts';
-import { createRun, type ReadingCounts } from './simulated-reading.ts';
+import { createRun, type ReadingCounts, totalOf } from './simulated-reading.ts';
 import { SimulatedThread } from './simulated-thread.ts';
 import type { UpdateKind } from './simulated-updates.ts';
 import type { VcpuData, VcpuReplies, VcpuRequest } from './simulated-vcpu-worker.ts';
@@ -92,6 +93,13 @@ export class SimulatedMachine {
     return this.#onlooker.rdtsc();
   }
 
+  /** The VM's clock now by record 0, ns. Throws where it is not stable. */
+  now(): bigint {
+    const ns = landed(this.#onlooker, RECORDS_AT);
+    if (ns === undefined) throw new Error('the clock of the simulated VM is not stable');
+    return ns;
+  }
+
   /** What one call of `reader` takes on vCPU 0, of `calls`, while nothing else goes on: ns. */
   async timeNs(reader: ReaderSource, calls: number): Promise<number> {
     return await this.#ask(0, { task: 'time', reader, calls });
@@ -105,7 +113,7 @@ export class SimulatedMachine {
     const reading = this.#vcpus.map((_, id) => this.#ask(id, { task: 'read', readers, run }, deadlineMs));
     const request: HostRequest = { kind: update, run, seconds, mostUpdates, pauseMs };
     const [host, ...counts] = await Promise.all([this.#host.ask<HostReply>(request, deadlineMs), ...reading]);
-    return { ...host, readers: readers.map((_, index) => total(counts.map((vcpu) => vcpu[index]!))) };
+    return { ...host, readers: readers.map((_, index) => totalOf(counts.map((vcpu) => vcpu[index]!))) };
   }
 
   /** Ends all threads, whatever they are doing. */
@@ -120,20 +128,6 @@ export class SimulatedMachine {
   #ask<R extends VcpuRequest>(id: number, request: R, deadlineMs = GRACE_MS): Promise<VcpuReplies[R['task']]> {
     return this.#vcpus[id]!.ask(request, deadlineMs);
   }
-}
-
-function total(counts: readonly ReadingCounts[]): ReadingCounts {
-  const sum = (key: keyof ReadingCounts): number => counts.reduce((value, count) => value + count[key], 0);
-  return {
-    reads: sum('reads'),
-    unstable: sum('unstable'),
-    retries: sum('retries'),
-    torn: sum('torn'),
-    stale: sum('stale'),
-    warps: sum('warps'),
-    worstWarpNs: Math.max(...counts.map(({ worstWarpNs }) => worstWarpNs)),
-    stalls: sum('stalls'),
-  };
 }
 
 /** Looks at the guest's memory from outside: no vCPU, so nobody makes it leave the guest. */

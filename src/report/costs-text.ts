@@ -6,10 +6,18 @@ import { type Output, styled, table } from './text.ts';
 const HEADING = ['', 'ns', 'min', 'max'];
 const ALIGN = ['left', 'right', 'right', 'right', 'right', 'right'] as const;
 
-export function readersTable(output: Output, costs: readonly ReaderCost[]): string {
+/** What was called, and what it is compared with. */
+interface ReadersHeading {
+  readonly what: string;
+  readonly floor: string;
+}
+
+const IN_MACHINE_CODE: ReadersHeading = { what: 'a reading in machine code', floor: 'to lfence;rdtsc' };
+export const IN_TYPESCRIPT: ReadersHeading = { what: 'a reading in TypeScript', floor: 'to the bare simulated TSC' };
+
+export function readersTable(output: Output, costs: readonly ReaderCost[], { what, floor } = IN_MACHINE_CODE): string {
   const rows = costs.map(({ name, ns, toFloor }) => [`  ${name}`, ...spreadCells(ns), times(toFloor)]);
-  const heading = [...HEADING, 'to lfence;rdtsc'];
-  heading[0] = 'a reading in machine code';
+  const heading = [what, ...HEADING.slice(1), floor];
   return table([heading.map((cell) => styled(output, 'bold', cell)), ...rows], ALIGN);
 }
 

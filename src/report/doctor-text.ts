@@ -1,7 +1,7 @@
 /** The doctor's report for people: the verdict first, what it rests on after it, advice last. */
 import type { RecordReport } from '../guest/record-report.ts';
 import { formatAge, formatNs } from '../scale/duration.ts';
-import { javascriptTable, readersTable } from './costs-text.ts';
+import { IN_TYPESCRIPT, javascriptTable, readersTable } from './costs-text.ts';
 import type { DoctorReport } from './doctor.ts';
 import { grouped, type Output, type Style, styled, table } from './text.ts';
 import { clocksourceMeaning, type Verdict } from './verdict.ts';
@@ -12,17 +12,26 @@ const VERDICTS: Readonly<Record<Verdict, { style: Style; text: string }>> = {
   unknown: { style: 'yellow', text: 'unknown: there is no paravirtual clock to be judged here' },
 };
 
+const SOUND_SIMULATION = "sound: the simulated VM's clock can be trusted";
+
 export function doctorText(report: DoctorReport, output: Output): string {
-  const { style, text } = VERDICTS[report.verdict];
+  const simulated = report.machine === 'simulated';
   const parts = [
-    `${styled(output, style, text)}\n${[report.why, ...report.faults].map((line) => `  ${line}\n`).join('')}`,
+    verdictText(report, output),
     recordsText(report, output),
-    report.readers.length > 0 ? readersTable(output, report.readers) : '',
+    report.readers.length > 0 ? readersTable(output, report.readers, simulated ? IN_TYPESCRIPT : undefined) : '',
     javascriptTable(output, report.javascript),
     checksText(report, output),
     adviceText(report, output),
   ];
   return parts.filter((part) => part !== '').join('\n');
+}
+
+function verdictText({ verdict, machine, why, standIn, faults }: DoctorReport, output: Output): string {
+  const { style, text } = VERDICTS[verdict];
+  const said = machine === 'simulated' && verdict === 'sound' ? SOUND_SIMULATION : text;
+  const shown = standIn === undefined ? [] : [`shown in its place: ${standIn}`];
+  return `${styled(output, style, said)}\n${[why, ...shown, ...faults].map((line) => `  ${line}\n`).join('')}`;
 }
 
 function recordsText({ records, clocksource, clockNs, uptimeNs }: DoctorReport, output: Output): string {

@@ -9,6 +9,7 @@ import { openMeter, type WarpCount } from '../machine/measure.ts';
 import { isUnavailable } from '../machine/sys.ts';
 import { countWarps } from '../machine/warps.ts';
 import { benchJavaScript, benchReaders, type Effort, type JavaScriptCost, tellingCosts } from './bench.ts';
+import { lookAtSimulated } from './doctor-simulated.ts';
 import { beginDrift, type DriftReport } from './drift.ts';
 import { type Findings, judge, type Verdict } from './verdict.ts';
 
@@ -34,11 +35,17 @@ const BRACKET_READINGS = 500_000;
 const DRIFT_AT_LEAST_MS = 1500;
 const CLOCKSOURCE = '/sys/devices/system/clocksource/clocksource0';
 
-/** `show` is told what is going on, for a person who waits. */
-export async function examine(show: (doing: string) => void = () => {}): Promise<DoctorReport> {
+/**
+ * Examines this machine's own clock where it has one, else a simulated VM that stands in for it; or, asked for `simulated`, that
+ * VM for its own sake. `show` is told what is going on, for a person who waits.
+ */
+export async function examine(
+  show: (doing: string) => void = () => {},
+  machine: Findings['machine'] = 'live',
+): Promise<DoctorReport> {
+  if (machine === 'simulated') return await examineSimulated(undefined, show);
   const live = openLive();
-  if (isUnavailable(live)) return withoutRecord(live.unavailable, show);
-  return examineLive(live, show);
+  return isUnavailable(live) ? await examineSimulated(live.unavailable, show) : await examineLive(live, show);
 }
 
 async function examineLive(live: LiveMachine, show: (doing: string) => void): Promise<DoctorReport> {
@@ -68,6 +75,7 @@ async function examineLive(live: LiveMachine, show: (doing: string) => void): Pr
   const findings = {
     machine: 'live' as const,
     why: `this guest's record: ${live.where}`,
+    standIn: undefined,
     records,
     clocksource: clocksource(),
     readers,
@@ -86,25 +94,25 @@ function recordReports(live: LiveMachine): RecordReport[] {
   });
 }
 
-/** No record here: what Node's own clocks cost, and what would help. */
-function withoutRecord(why: string, show: (doing: string) => void): DoctorReport {
+/** `noRecord`: why there is no clock of this machine's own to be judged, so that the VM stands in for it. */
+async function examineSimulated(noRecord: string | undefined, show: (doing: string) => void): Promise<DoctorReport> {
+  const { what, ...seen } = await lookAtSimulated(show);
   show("timing JavaScript's clocks");
-  const noFfi = process.platform === 'linux' && process.getBuiltinModule?.('node:ffi') === undefined;
-  const findings: Findings = {
-    machine: 'simulated',
-    why,
-    records: [],
+  const javascript = benchJavaScript(openClock(), JAVASCRIPT_EFFORT);
+  const standsIn = noRecord !== undefined;
+  const noFfi = standsIn && process.platform === 'linux' && process.getBuiltinModule?.('node:ffi') === undefined;
+  const findings = {
+    machine: 'simulated' as const,
+    why: noRecord ?? what,
+    standIn: standsIn ? what : undefined,
+    ...seen,
     clocksource: clocksource(),
-    readers: [],
-    warps: undefined,
     brackets: undefined,
-    drift: [],
     ...(noFfi
       ? { runtimeAdvice: 'Run it on a Node that has node:ffi: npx -y -p node@26 -p kvmclock kvmclock doctor' }
       : {}),
-  };
-  const javascript = benchJavaScript(openClock(), JAVASCRIPT_EFFORT);
-  return { ...findings, records: [], drift: [], javascript, ...judge(findings), ...surroundings(), clockNs: undefined };
+  } satisfies Findings;
+  return { ...findings, javascript, ...judge(findings), ...surroundings(), clockNs: undefined };
 }
 
 function surroundings(): Pick<DoctorReport, 'node' | 'cpus' | 'uptimeNs'> {

@@ -6,7 +6,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { WarpCount } from '../machine/measure.ts';
 import type { DoctorReport } from './doctor.ts';
-import { metricsText } from './metrics.ts';
+import { type Measured, metricsText } from './metrics.ts';
 
 export const TEXTFILE = 'kvmclock.prom';
 
@@ -18,13 +18,8 @@ export async function writeTextfile(folder: string, report: DoctorReport, versio
   const file = path.join(folder, TEXTFILE);
   const text = await metricsText({
     version,
-    found: report.machine === 'live',
-    records: report.records,
     changes: undefined, // one look sees none
-    drift: report.drift,
-    offsets: report.drift,
-    readers: report.readers,
-    warps: report.warps && goOn(previous(file), report.warps),
+    ...(report.machine === 'live' ? foundBy(report, file) : NOTHING_FOUND),
   });
   const temporary = `${file}.${process.pid}`; // not *.prom: it is not picked up
   try {
@@ -36,6 +31,15 @@ export async function writeTextfile(folder: string, report: DoctorReport, versio
   }
   return file;
 }
+
+type Found = Pick<Measured, 'found' | 'records' | 'drift' | 'offsets' | 'readers' | 'warps'>;
+
+function foundBy({ records, drift, readers, warps }: DoctorReport, file: string): Found {
+  return { found: true, records, drift, offsets: drift, readers, warps: warps && goOn(previous(file), warps) };
+}
+
+/** A simulated VM that stands in for the machine's clock is none of its metrics. */
+const NOTHING_FOUND: Found = { found: false, records: [], drift: [], offsets: [], readers: [], warps: undefined };
 
 function previous(file: string): string {
   try {

@@ -11,6 +11,7 @@ import { MEASURED } from './measured.ts';
 const REPORT: DoctorReport = {
   machine: 'live',
   why: '',
+  standIn: undefined,
   records: MEASURED.records,
   clocksource: undefined,
   readers: MEASURED.readers,
@@ -61,6 +62,27 @@ describe('writeTextfile()', () => {
     assert.equal(seriesValue('kvmclock_warps_total'), 4);
     assert.equal(seriesValue('kvmclock_stalls_total'), 4);
     assert.ok(Math.abs(seriesValue('kvmclock_worst_warp_seconds') - 250e-9) < 1e-15);
+  });
+
+  test('writeTextfile() says that no record was found, and nothing of the simulated VM that stands in for it', async () => {
+    const text = readFileSync(
+      await writeTextfile(folder, { ...REPORT, machine: 'simulated', standIn: 'a VM' }, '1.2.3'),
+      'utf8',
+    );
+    assert.match(text, /^kvmclock_record_found 0$/m);
+    assert.deepEqual(
+      [...text.matchAll(/^kvmclock_\w+/gm)].map(([name]) => name),
+      ['kvmclock_build_info', 'kvmclock_record_found'],
+    );
+  });
+
+  test('doctor --textfile refuses a simulated machine', async () => {
+    const { status, stderr } = await captured(['doctor', '--machine', 'simulated', '--textfile', folder]);
+    assert.equal(status, 2);
+    assert.match(
+      stderr,
+      /^kvmclock doctor: --textfile writes the metrics of this machine's own clock; leave --machine/,
+    );
   });
 
   test('writeTextfile() begins at 0 when the file before is no such file', async () => {

@@ -6,6 +6,7 @@ const spread = (median: number) => ({ min: median, median, max: median });
 const GOOD: Findings = {
   machine: 'live',
   why: 'a test',
+  standIn: undefined,
   records: [0, 1].map((vcpu) => ({ vcpu, stable: true, paused: false, apartNs: vcpu })),
   clocksource: { current: 'tsc', available: ['tsc', 'kvm-clock'] },
   readers: [
@@ -55,9 +56,16 @@ test('judge() does not take drift within its uncertainty, or against a slewed cl
   assert.equal(judged({ drift: [{ against: 'CLOCK_MONOTONIC', ppm: 400, uncertaintyPpm: 1 }] }).verdict, 'sound');
 });
 
+test('judge() judges a simulated VM by its own checks when that is what was asked for', () => {
+  assert.equal(judged({ machine: 'simulated' }).verdict, 'sound');
+  const drifting = { against: 'process.hrtime', ppm: 150, uncertaintyPpm: 1 };
+  assert.equal(judged({ machine: 'simulated', drift: [drifting] }).verdict, 'unsound');
+});
+
 test('judge() says unknown when there is no record, with the advice that would change it', () => {
   const { verdict, advice } = judged({
     machine: 'simulated',
+    standIn: 'a VM',
     records: [],
     readers: [],
     runtimeAdvice: 'take another Node',
