@@ -55,6 +55,17 @@ test('doctor says unknown, with the command that helps, and exits with 2 when th
   assert.match(stdout, /^unknown/);
   assert.match(stdout, /no node:ffi/);
   assert.match(stdout, /npx -y -p node@26 -p kvmclock kvmclock doctor/);
+  assert.match(stdout, /\n {2}shown in its place: a simulated VM: /);
+});
+
+test('bench times the readers on a simulated VM when this Node has no ffi', () => {
+  const { status, stdout } = run(['--no-experimental-ffi'], 'bench', '--rounds', '1', '--json');
+  assert.equal(status, 0);
+  const { machine, why, readers, javascript } = JSON.parse(stdout);
+  assert.equal(machine, 'simulated');
+  assert.match(why, /no node:ffi/);
+  assert.equal(readers.at(-1).name, 'raw-tsc');
+  assert.equal(javascript.length, 8);
 });
 
 test('bench --json prints one object with every reader and every call', (t) => {
@@ -99,6 +110,6 @@ test('bench refuses a number of rounds that is none, in one line', () => {
   for (const rounds of ['0', '1.5', 'many', '1001']) {
     const { status, stderr } = run([], 'bench', '--rounds', rounds);
     assert.equal(status, 2);
-    assert.match(stderr, /^kvmclock bench: --rounds must be a whole number from 1 to 1000, got "[^"]*"\n$/);
+    assert.match(stderr, /^kvmclock bench: --rounds takes a whole number of 1\.\.1000, not "[^"]*"\n$/);
   }
 });
