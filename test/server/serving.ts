@@ -34,23 +34,31 @@ export const ASSETS: Assets = new Map([
 ]);
 
 export interface Serving extends Listening {
-  tell: Tell;
+  readonly tell: Tell;
   readonly failures: string[];
 }
 
+/** What is served, where it is not the least. */
+export interface Content {
+  readonly assets?: Assets;
+  readonly hello?: Hello;
+  readonly port?: number;
+}
+
 /** Ends with the test. */
-export async function serving(t: TestContext, limits: Partial<Limits> = {}): Promise<Serving> {
+export async function serving(t: TestContext, limits: Partial<Limits> = {}, more: Content = {}): Promise<Serving> {
+  const { assets = ASSETS, hello = HELLO, port = 0 } = more;
   let tell: Tell = () => {};
   const failures: string[] = [];
   const server = await listen({
     host: '127.0.0.1',
-    port: 0,
-    assets: ASSETS,
+    port,
+    assets,
     limits,
     failed: (why) => failures.push(why),
     observe: (given) => {
       tell = given;
-      return { hello: () => HELLO, measured: () => NOTHING_FOUND, stop: () => {} };
+      return { hello: () => hello, measured: () => NOTHING_FOUND, stop: () => {} };
     },
   });
   t.after(() => server.close());

@@ -1,0 +1,105 @@
+/** The clock's offset from a clock of the kernel over time, from where it stood at first; changes of the record as marks. */
+import type { Sample, SampleColumns, SeenChange } from '../../src/guest/observed.ts';
+import { formatAge, formatNs } from '../../src/scale/duration.ts';
+import { byId, setText } from '../dom.ts';
+import { axis, colour, type Plot, plotIn } from '../plot.ts';
+
+type Against = 'rawNs' | 'monotonicNs';
+
+/** Two samples a second: an hour. */
+const MOST_SAMPLES = 7200;
+/** From mark to mark of the time line. */
+const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800];
+
+export class OffsetPlot {
+  readonly #against = byId<HTMLSelectElement>('offset-against');
+  readonly #span = byId<HTMLSelectElement>('offset-span');
+  readonly #hold = byId<HTMLButtonElement>('offset-hold');
+  readonly #text = byId('offset-text');
+  readonly #plot: Plot;
+  #samples: Pick<Sample, 'atMs' | Against>[] = [];
+  #changes: readonly SeenChange[] = [];
+  #uncertaintyNs = 0;
+
+  constructor() {
+    const showNs = (_: unknown, values: number[]) => values.map(formatNs);
+    this.#plot = plotIn(
+      byId('offset-plot'),
+      {
+        legend: { show: false },
+        cursor: { y: false },
+        axes: [axis({ space: 80, incrs: STEPS_S, values: timesOfDay }), axis({ size: 70, values: showNs })],
+        series: [{}, { stroke: () => colour('accent'), width: 2, points: { show: false } }],
+        hooks: { draw: [(plot) => this.#drawChanges(plot)] },
+      },
+      [[], []],
+    );
+    for (const control of [this.#against, this.#span]) control.addEventListener('change', () => this.#draw());
+    this.#hold.addEventListener('click', () => {
+      const held = this.#hold.getAttribute('aria-pressed') === 'true';
+      this.#hold.setAttribute('aria-pressed', String(!held));
+      this.#draw();
+    });
+  }
+
+  begin({ atMs, rawNs, monotonicNs }: SampleColumns): void {
+    this.#samples = atMs.map((at, i) => ({ atMs: at, rawNs: rawNs[i]!, monotonicNs: monotonicNs[i]! }));
+    this.#draw();
+  }
+
+  add(sample: Sample): void {
+    this.#samples.push(sample);
+    if (this.#samples.length > MOST_SAMPLES) this.#samples.shift();
+    this.#uncertaintyNs = sample.uncertaintyNs;
+    this.#draw();
+  }
+
+  mark(changes: readonly SeenChange[]): void {
+    this.#changes = changes;
+  }
+
+  #draw(): void {
+    if (this.#hold.getAttribute('aria-pressed') === 'true') return;
+    const last = this.#samples.at(-1);
+    if (last === undefined) return;
+    const from = last.atMs - Number(this.#span.value) * 1000;
+    const shown = this.#samples.filter(({ atMs }) => atMs >= from);
+    const first = shown[0]!;
+    const against = this.#against.value as Against;
+    const gained = (sample: Pick<Sample, Against>) => sample[against] - first[against];
+    this.#plot.setData([shown.map(({ atMs }) => atMs / 1000), shown.map(gained)]);
+    const ms = last.atMs - first.atMs; // ns in a ms are parts per million
+    const rate = ms === 0 ? '' : `, ${(gained(last) / ms).toFixed(3)} ppm`;
+    const over = `${signed(gained(last))}${rate} over ${formatAge(ms * 1e6)}`;
+    setText(
+      this.#text,
+      `${over}, each point to within ${formatNs(this.#uncertaintyNs)}. Now ${formatNs(last[against])} apart in all.`,
+    );
+  }
+
+  #drawChanges(plot: Plot): void {
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.strokeStyle = colour('mark');
+    ctx.fillStyle = colour('mark');
+    ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
+    for (const { atMs, kind, vcpu } of this.#changes) {
+      const x = plot.valToPos(atMs / 1000, 'x', true);
+      if (!(x >= bbox.left && x <= bbox.left + bbox.width)) continue;
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+      ctx.fillText(`${kind} ${vcpu}`, x + 4 * devicePixelRatio, bbox.top + 12 * devicePixelRatio);
+    }
+    ctx.restore();
+  }
+}
+
+function timesOfDay(_: unknown, seconds: readonly number[]): string[] {
+  return seconds.map((at) => new Date(at * 1000).toLocaleTimeString([], { hour12: false }));
+}
+
+function signed(ns: number): string {
+  return `${ns > 0 ? '+' : ''}${formatNs(ns)}`;
+}
