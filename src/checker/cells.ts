@@ -57,7 +57,7 @@ export class Cells {
   constructor(specs: readonly CellSpec[]) {
     this.specs = specs;
     specs.forEach((spec, cell) => {
-      this.#byAddress.set(spec.address, cell);
+      if (!this.#byAddress.has(spec.address)) this.#byAddress.set(spec.address, cell);
     });
     this.#values = specs.map((spec) => [{ value: spec.initial, stamp: 0 }]);
     this.#bytes = specs.map((spec) => spec.bytes);

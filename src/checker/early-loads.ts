@@ -10,8 +10,8 @@
  * another vCPU in between throws early loads away, as an interrupt does.
  */
 import type { Histories } from './histories.ts';
+import type { MemoryState } from './memory.ts';
 import { KIND, type Kind, type Operations } from './operations.ts';
-import type { Successor } from './successor.ts';
 import { ANYWHERE, type Early, NO_WINDOW, Windows } from './windows.ts';
 import type { World } from './world.ts';
 
@@ -45,7 +45,7 @@ export class EarlyLoads {
   }
 
   /** How many older values the operation at `node` may be answered with on `vcpu`, beside the present one. */
-  choices(to: Successor, guest: number, vcpu: number, node: number, cell: number): number {
+  choices(to: MemoryState, guest: number, vcpu: number, node: number, cell: number): number {
     const window = to.now(this.#window[guest]!);
     if (this.#early === 'any-order') return cell >= 0 ? this.#windows.choices(window, cell) : 0;
     if (this.#windows.vcpu(window) !== vcpu) return 0;
@@ -55,12 +55,12 @@ export class EarlyLoads {
   }
 
   /** The number of the value, or tick, of choice 0 (the oldest), 1 ... */
-  value(to: Successor, guest: number, cell: number, choice: number): number {
+  value(to: MemoryState, guest: number, cell: number, choice: number): number {
     return this.#windows.value(to.now(this.#window[guest]!), cell >= 0 ? cell : TICK, choice);
   }
 
   /** Guest `guest` has done an operation on `vcpu`; a load or TSC read with an older value (`choice`), or the present one (-1). */
-  did(to: Successor, guest: number, vcpu: number, kind: Kind, cell: number, choice: number): void {
+  did(to: MemoryState, guest: number, vcpu: number, kind: Kind, cell: number, choice: number): void {
     const field = this.#window[guest]!;
     const window = to.get(field);
     if (kind === KIND.readBarrier || kind === KIND.loadFence || kind === KIND.tscFence || kind === KIND.update) {
@@ -75,17 +75,17 @@ export class EarlyLoads {
   }
 
   /** A call begins on `vcpu`. An RDTSC in it may be done before it: as long ago as no vCPU has left the guest. */
-  began(to: Successor, guest: number, vcpu: number): void {
+  began(to: MemoryState, guest: number, vcpu: number): void {
     const field = this.#window[guest]!;
     if (this.#early === 'late-tsc') to.put(field, this.#windows.on(to.get(field), vcpu));
   }
 
-  ended(to: Successor, guest: number): void {
+  ended(to: MemoryState, guest: number): void {
     to.put(this.#window[guest]!, NO_WINDOW);
   }
 
   /** Memory has lost `value` of `cell`, or the host's time has left tick `value`. */
-  lost(to: Successor, cell: number, value: number): void {
+  lost(to: MemoryState, cell: number, value: number): void {
     if (cell >= 0 && this.#shared[cell] === 0) return;
     for (let guest = 0; guest < this.#window.length; guest++) {
       if (this.#keeps(to.get(this.#node[guest]!), cell)) {
@@ -96,7 +96,7 @@ export class EarlyLoads {
   }
 
   /** `vcpu` has left the guest. */
-  left(to: Successor, vcpu: number): void {
+  left(to: MemoryState, vcpu: number): void {
     if (this.#early === 'any-order') return;
     for (const field of this.#window) {
       const on = this.#windows.vcpu(to.get(field));

@@ -5,10 +5,10 @@
  * A search that reaches a bound is cut off: it says so, and is no pass, whatever it has found or not found.
  */
 import type { Fields } from './fields.ts';
+import { WIDEN } from './memory.ts';
 import { ALWAYS, namesIn, type PropertyName, SOMETIMES, type WitnessName } from './properties.ts';
 import { StateSet } from './state-set.ts';
 import { Stepper } from './stepper.ts';
-import { WIDEN } from './successor.ts';
 import type { World } from './world.ts';
 
 export interface Bounds {

@@ -59,7 +59,7 @@ export class Histories {
     this.operations = operations;
     this.#cpu = cpu;
     this.#surroundings = surroundings;
-    this.#retries = new Retries((program, answers) => this.#run(program, answers));
+    this.#retries = new Retries(operations, (program, answers) => this.#run(program, answers));
     this.end(0);
   }
 
@@ -145,7 +145,7 @@ export class Histories {
     const answers = [...this.#answersTo(node), answer];
     const ops = path.map((at) => this.op[at]!);
     const run = this.#run(program, answers);
-    if (run.unused > 0 || run.answeredIds.some((op, place) => op !== ops[place])) {
+    if (run.unused > 0 || !run.answered.every((operation, place) => this.operations.is(ops[place]!, operation))) {
       throw new Error(`${program.name} did something else on the same answers: it keeps state outside its call`);
     }
     if (run.open !== undefined && run.relaxed.at(-1) === answers.length) {
@@ -163,8 +163,7 @@ export class Histories {
 
   #run(program: Program, answers: readonly Answer[]): NumberedRun {
     const run = this.#cpu.run(program, answers);
-    const answeredIds = run.answered.map((operation) => this.operations.intern(operation));
-    return { ...run, answeredIds, openId: run.open === undefined ? -1 : this.operations.intern(run.open) };
+    return { ...run, openId: run.open === undefined ? -1 : this.operations.intern(run.open) };
   }
 
   /** The nodes from the root to `node`. */

@@ -18,21 +18,41 @@ const NO_BIT = -1;
 /** Nothing to judge: what the hypervisor's threads return. */
 export const NO_OUTCOME: Outcome = { ns: undefined, bit: NO_BIT, broken: [], isCall: false, result: '' };
 
+/** What a call's last round was made of. */
+export interface Evidence {
+  /** The guest's kernel was asked. */
+  readonly inKernel: boolean;
+  /** The update that each word came from, of the words that made the time. */
+  readonly stamps: Readonly<Partial<Record<Role, number>>>;
+  /** The update of the stable bit that let the time through; -1 where none did. */
+  readonly bit: number;
+  /** What the record of the vCPU whose TSC was read makes of that TSC. */
+  readonly expected: bigint | undefined;
+}
+
+export function evidenceIn(cells: Cells, events: readonly Event[]): Evidence {
+  const pin = events.findLastIndex(({ operation }) => operation.kind === KIND.pin);
+  const last = lastLoads(cells, events.slice(pin + 1));
+  const stamps: Partial<Record<Role, number>> = {};
+  for (const role of BODY) {
+    const load = last.get(role);
+    if (load !== undefined) stamps[role] = load.answer.stamp;
+  }
+  const reading = events.findLast(({ operation }) => isTscRead(operation.kind));
+  // The kernel has its own vCPU's record, and a clamp where that is not stable: it needs no bit to return a time.
+  return { inKernel: pin >= 0, stamps, bit: pin >= 0 ? NO_BIT : bitUsed(last), expected: reading?.answer.expected };
+}
+
 /** A call of the guest's clock: a reader's, or the kernel's own, or the second after the first found no stable record. */
 export function judge(cells: Cells, events: readonly Event[], ns: Word | undefined): Outcome {
   if (ns === undefined) return { ...NO_OUTCOME, isCall: true };
-  const inKernel = events.findLastIndex(({ operation }) => operation.kind === KIND.pin);
-  const last = lastLoads(cells, events.slice(inKernel + 1));
-  const stamps = BODY.flatMap((role) => last.get(role)?.answer.stamp ?? []);
-  const torn: PropertyName[] = stamps.some((stamp) => stamp !== stamps[0]) ? ['torn'] : [];
-  // The kernel has its own vCPU's record, and a clamp where that is not stable: it needs no bit to return a time.
-  if (inKernel >= 0) return { ns: BigInt(ns), bit: NO_BIT, broken: torn, isCall: true, result: 'kernel' };
-  const bit = bitUsed(last);
-  const reading = events.findLast(({ operation }) => isTscRead(operation.kind));
-  const broken = [...torn];
-  if (bit !== NO_BIT && stamps.some((stamp) => stamp !== bit)) broken.push('mixed');
-  if (reading !== undefined && reading.answer.expected !== ns) broken.push('own');
-  return { ns: BigInt(ns), bit, broken, isCall: true, result: '' };
+  const { inKernel, stamps, bit, expected } = evidenceIn(cells, events);
+  const updates = Object.values(stamps);
+  const broken: PropertyName[] = [];
+  if (updates.some((stamp) => stamp !== updates[0])) broken.push('torn');
+  if (bit !== NO_BIT && updates.some((stamp) => stamp !== bit)) broken.push('mixed');
+  if (!inKernel && expected !== undefined && expected !== ns) broken.push('own');
+  return { ns: BigInt(ns), bit, broken, isCall: true, result: inKernel ? 'kernel' : '' };
 }
 
 function isTscRead(kind: Kind): boolean {

@@ -83,6 +83,21 @@ export class Operations {
     return this.#all[id]!;
   }
 
+  /** True where `operation` is the one numbered `id`. */
+  is(id: number, operation: Operation): boolean {
+    const known = this.#all[id]!;
+    return (
+      known.kind === operation.kind &&
+      known.cell === operation.cell &&
+      known.bytes === operation.bytes &&
+      known.offset === operation.offset &&
+      known.operand === operation.operand &&
+      known.stamp === operation.stamp &&
+      known.rule === operation.rule &&
+      known.desired === operation.desired
+    );
+  }
+
   intern(operation: Operation): number {
     const { kind, cell, bytes, offset, rule, operand, desired, stamp } = operation;
     const key = `${kind} ${cell} ${bytes} ${offset} ${rule} ${operand} ${desired} ${stamp}`;

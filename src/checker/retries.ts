@@ -10,17 +10,18 @@
  *      the same: each new node is compared with some failed round, each new failed round with known nodes.
  * A loop that fails either is refused by name. What can slip through: a counter that only acts after more than ROUNDS rounds.
  */
+import type { Operations } from './operations.ts';
 import type { Answer, Program, Run } from './replay.ts';
 
 /** How often a failed round is played again. */
 export const ROUNDS = 8;
 
 /** Failed rounds kept for each head, and known nodes with which each is compared when it is new. */
-const KEPT_ROUNDS = 64;
-const COMPARED_NODES = 256;
+const KEPT_ROUNDS = 32;
+const COMPARED_NODES = 64;
 
-/** A run with the numbers of its operations: those answered, and the one open at its end (-1: it has returned). */
-export type NumberedRun = Run & { readonly openId: number; readonly answeredIds: readonly number[] };
+/** A run, and the number of the operation that is open at its end (-1: it has returned). */
+export type NumberedRun = Run & { readonly openId: number };
 
 type Runner = (program: Program, answers: readonly Answer[]) => NumberedRun;
 
@@ -37,12 +38,14 @@ export class CarriedLocal extends Error {
 }
 
 export class Retries {
+  readonly #operations: Operations;
   readonly #run: Runner;
   /** By head: whole histories that end in a failed round. */
   readonly #failed = new Map<number, (readonly Answer[])[]>();
   #turn = 0;
 
-  constructor(run: Runner) {
+  constructor(operations: Operations, run: Runner) {
+    this.#operations = operations;
     this.#run = run;
   }
 
@@ -105,8 +108,9 @@ export class Retries {
     const more = Array.from({ length: rounds }, () => round).flat();
     const again = this.#run(program, [...answers, ...more]);
     if (again.unused > 0 || again.openId !== ops[head]) return false;
-    for (let place = answers.length; place < again.answeredIds.length; place++) {
-      if (again.answeredIds[place] !== ops[head + ((place - head) % round.length)]) return false;
+    for (let place = answers.length; place < again.answered.length; place++) {
+      const op = ops[head + ((place - head) % round.length)]!;
+      if (!this.#operations.is(op, again.answered[place]!)) return false;
     }
     const ends = Array.from({ length: rounds + 1 }, (_, index) => answers.length + index * round.length);
     return again.relaxed.length === ends.length && again.relaxed.every((place, index) => place === ends[index]);

@@ -24,6 +24,7 @@ import { CLOCK_FEATURES, type KvmVm } from '../hypervisor/vm.ts';
 import { Cells } from './cells.ts';
 import { judge, NO_OUTCOME } from './judge.ts';
 import { FIRST, LAST_VALUE, lineIn, ownRecordsIn, RECORDS, TSC_HZ, vmCells } from './memory-map.ts';
+import type { Mutants } from './mutants.ts';
 import type { Program, ThreadCpu } from './replay.ts';
 import type { Memory, Scenario } from './scenario.ts';
 import type { Early } from './windows.ts';
@@ -53,7 +54,7 @@ export interface Configuration {
   /** Guest threads, and calls that each makes one after the other. */
   readonly threads: number;
   readonly calls: number;
-  /** How often the update happens. */
+  /** How often the update happens; behind the first `unstable` the copy is taken anew. */
   readonly updates: number;
   /** Times that the TSC may move on; 0: only the lines differ, never the time since the first update. */
   readonly ticks: number;
@@ -94,22 +95,26 @@ export function flavourOf(host: Freeze, writer: Writer): Flavour {
   return { ...flavour, policy: { ...flavour.policy, freeze: host, writer } };
 }
 
-/** `reader`: another function in the place of the configuration's, for readers that are broken on purpose. */
-export function scenarioOf(configuration: Configuration, reader?: Reader): Scenario {
+export function scenarioOf(configuration: Configuration, mutants: Mutants = {}): Scenario {
   const { host, writer, update, vcpus, threads, calls, updates, ticks, memory } = configuration;
   const flavour = flavourOf(host, writer);
   const setup: VmSetup = { vcpus, policy: flavour.policy, tscScaling: false };
   const specs = vmCells(vcpus);
   const cells = new Cells(specs);
-  const vmOver = (cpu: ThreadCpu): KvmVm => ({ ...VM, cpu, setup, flavour, hostClock: hostClockOver(cpu) });
+  const vmOver = (own: ThreadCpu): HostVm => {
+    const cpu = mutants.host?.(own) ?? own;
+    return { ...VM, cpu, setup, flavour, hostClock: hostClockOver(cpu) };
+  };
   const numbers = Array.from({ length: vcpus }, (_, vcpu) => vcpu);
-  const read = readCall(configuration, reader);
+  const read = readCall(configuration, mutants);
   const kernel: Program = { name: 'the kernel', run: readKernel };
   const callsOf = (thread: number): Program[] =>
     Array.from({ length: calls }, (_, call) =>
       configuration.kernel === 'mixed' && (thread + call) % 2 === 1 ? kernel : read,
     );
-  const times = Array.from({ length: updates }, (_, index) => index);
+  if (update === 'unstable' && vcpus < 2)
+    throw new RangeError('update unstable moves the TSC of vCPU 1: give the VM 2 vCPUs');
+  const others = Array.from({ length: update === 'unstable' ? updates - 1 : updates }, (_, index) => index);
   return {
     cells: specs,
     memory,
@@ -117,7 +122,7 @@ export function scenarioOf(configuration: Configuration, reader?: Reader): Scena
     hosts: numbers.map((vcpu) => hostProgram(vmOver, vcpu)),
     ownRecords: ownRecordsIn(specs, vcpus),
     once: update === 'unstable' ? [{ vcpu: 1, program: mismatchProgram(vmOver) }] : [],
-    others: update === 'unstable' ? [] : times.map((index) => updateProgram(vmOver, update, index)),
+    others: others.map((index) => updateProgram(vmOver, update, index)),
     guests: Array.from({ length: threads }, (_, thread) => callsOf(thread)),
     ticks,
     hostTsc: HOST_TSC,
@@ -128,7 +133,8 @@ export function scenarioOf(configuration: Configuration, reader?: Reader): Scena
   };
 }
 
-type VmOver = (cpu: ThreadCpu) => KvmVm;
+type HostVm = KvmVm & { readonly cpu: ThreadCpu };
+type VmOver = (cpu: ThreadCpu) => HostVm;
 
 const VM = {
   host: { backwardsTscObserved: false },
@@ -151,11 +157,11 @@ function hostClockOver(cpu: ThreadCpu): HostClock {
 function hostProgram(vmOver: VmOver, vcpu: number): Program {
   return {
     name: `vCPU ${vcpu}'s thread`,
-    run(cpu) {
-      const vm = vmOver(cpu);
-      enter(cpu, vm.setup, vcpu, refreshedCopy(vm));
-      cpu.guest();
-      leave(cpu, vcpu);
+    run(own) {
+      const vm = vmOver(own);
+      enter(vm.cpu, vm.setup, vcpu, refreshedCopy(vm));
+      vm.cpu.guest();
+      leave(vm.cpu, vcpu);
       return undefined;
     },
   };
@@ -184,13 +190,14 @@ function updateProgram(vmOver: VmOver, update: Update, index: number): Program {
   };
 }
 
-function readCall({ reader: name, kernel }: Configuration, other: Reader | undefined): Program {
-  const reader: Reader | undefined = other ?? (name === 'cached' ? undefined : READERS[name]());
+function readCall({ reader: name, kernel }: Configuration, mutants: Mutants): Program {
+  const reader: Reader | undefined = mutants.reader ?? (name === 'cached' ? undefined : READERS[name]());
   return {
     name,
-    run(cpu) {
+    run(own) {
+      const cpu = mutants.guest?.(own) ?? own;
       const ns = reader === undefined ? cached(cpu, RECORDS, lineIn(cpu)) : reader(cpu, RECORDS);
-      return ns === undefined && kernel !== 'none' ? readKernel(cpu) : ns;
+      return ns === undefined && kernel !== 'none' ? readKernel(own) : ns;
     },
   };
 }

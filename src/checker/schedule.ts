@@ -2,10 +2,10 @@
  * A schedule: who moves, step by step, and how many operations each step has. With the configuration it is the whole of an
  * execution, so it is what a replay string holds.
  *
- *   STEPS     one token a step:  ACTOR [COUNT] [-CHOICE]
+ *   STEP      one turn, or more with a * between:  ACTOR [COUNT] [-CHOICE]
  *   ACTOR     a..h vCPU 0..7's thread; i..p other threads of the hypervisor; q..z the store buffer of processor 0..9;
  *             A..Z guest thread g on vCPU v, numbered g * vCPUs + v; _ the host's time; . what is done once, by its vCPU's thread
- *   COUNT     operations in the step, where there is more than one
+ *   COUNT     operations of this actor, where there is more than one
  *   CHOICE    a load done early: which older value, 0 the oldest
  */
 
@@ -19,7 +19,7 @@ export type Actor =
 
 export interface Turn {
   readonly actor: Actor;
-  /** Operations. */
+  /** Operations, one after the other. */
   readonly count: number;
   /** -1: the load is done in its turn. */
   readonly choice: number;
@@ -28,33 +28,42 @@ export interface Turn {
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz';
 const HOSTS = 8;
 const OTHERS = 8;
-const TOKEN = /([a-zA-Z_.])(\d*)(?:-(\d+))?/y;
+const TOKEN = /(\*?)([a-zA-Z_.])(\d*)(?:-(\d+))?/y;
+
+/** By step: the turns in it. */
+export type Schedule = readonly (readonly Turn[])[];
 
 /** `vcpus`: how many the VM has. */
-export function formatSchedule(turns: readonly Turn[], vcpus: number): string {
+export function formatSchedule(schedule: Schedule, vcpus: number): string {
+  return schedule.map((turns) => formatStep(turns, vcpus)).join('');
+}
+
+function formatStep(turns: readonly Turn[], vcpus: number): string {
   return turns
     .map(({ actor, count, choice }) => {
       return letterOf(actor, vcpus) + (count > 1 ? String(count) : '') + (choice >= 0 ? `-${choice}` : '');
     })
-    .join('');
+    .join('*');
 }
 
 /** Throws RangeError where the text is no schedule. */
-export function parseSchedule(text: string, vcpus: number): Turn[] {
-  const turns: Turn[] = [];
+export function parseSchedule(text: string, vcpus: number): Schedule {
+  const schedule: Turn[][] = [];
   TOKEN.lastIndex = 0;
   while (TOKEN.lastIndex < text.length) {
     const at = TOKEN.lastIndex;
     const match = TOKEN.exec(text);
     if (match === null) throw new RangeError(`no step begins with ${JSON.stringify(text.slice(at, at + 8))}`);
-    const [, letter, count, choice] = match;
-    turns.push({
+    const [, joined, letter, count, choice] = match;
+    const turn: Turn = {
       actor: actorOf(letter!, vcpus),
       count: count === '' ? 1 : Number(count),
       choice: choice === undefined ? -1 : Number(choice),
-    });
+    };
+    if (joined === '*' && schedule.length > 0) schedule.at(-1)!.push(turn);
+    else schedule.push([turn]);
   }
-  return turns;
+  return schedule;
 }
 
 function letterOf(actor: Actor, vcpus: number): string {

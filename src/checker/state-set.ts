@@ -13,8 +13,8 @@ const INDEX_MASK = 2 ** INDEX_BITS - 1;
 /** The most states that a set can hold, whatever the memory. */
 export const MAX_STATES = INDEX_MASK - 1;
 
-const FIRST_SLOTS = 2 ** 12;
-const FIRST_BYTES = 2 ** 16;
+const FIRST_SLOTS = 2 ** 16;
+const FIRST_BYTES = 2 ** 18;
 
 export class StateSet {
   /** States held. */

@@ -88,7 +88,7 @@ export class Stepper {
 
   /** One step of a thread with a processor of its own; handed on unless it is blocked. */
   #move(thread: number, node: number): void {
-    const { layout, operations, histories, visibility, hosts, firstNodes, merging } = this.#world;
+    const { layout, operations, histories, visibility, hosts, firstNodes, merging, buffered } = this.#world;
     const to = this.to;
     const kind = operations.kind[histories.op[node]!]!;
     if (kind === KIND.end) return;
@@ -106,6 +106,7 @@ export class Stepper {
         to.tell(thread);
         break;
       }
+      if (buffered) to.drainOwn(thread);
       if (!goOn && !visibility.isPrivate(op, thread)) break;
       goOn = false;
       const after = to.execute(thread, thread, -1, at);

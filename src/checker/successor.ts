@@ -6,14 +6,11 @@
 import { MAX_TIMES } from './clocks.ts';
 import type { Fields } from './fields.ts';
 import { NODE_MASK, RETRY } from './histories.ts';
+import { MemoryState } from './memory.ts';
 import { KIND, type Kind } from './operations.ts';
 import { bitOf } from './properties.ts';
 import { EMPTY } from './store-buffers.ts';
-import type { Watcher } from './watcher.ts';
 import type { World } from './world.ts';
-
-/** Thrown where a value does not fit its field; `Successor.overflow` names the field. */
-export const WIDEN = { widen: true };
 
 /** What `execute` returns where the operation cannot be done now. */
 export const BLOCKED = -1;
@@ -24,39 +21,26 @@ const STALE_USE = bitOf('stale-use');
 const RETRIED = bitOf('retried');
 const UPDATED = bitOf('updated');
 
-export class Successor {
-  /** The state that is left ... */
-  readonly current: Int32Array;
-  /** ... and the one that is reached. */
-  readonly next: Int32Array;
+export class Successor extends MemoryState {
   /** What the step has shown so far. */
   found = 0;
-  /** The field that WIDEN was thrown for. */
-  overflow = -1;
-  watcher: Watcher | undefined;
-  /** The load about to be done gets its choice of an older value with this number; -1: the present one. */
+  /** The load about to be done gets this value, its choice of an older one with this number; -1: the present one. */
   #picked = -1;
   #choice = -1;
   readonly #world: World;
-  readonly #fields: Fields;
 
   constructor(world: World, fields: Fields) {
+    super(world, fields);
     this.#world = world;
-    this.#fields = fields;
-    this.current = new Int32Array(fields.words);
-    this.next = new Int32Array(fields.words);
   }
 
   /** The next successor starts as a copy of the current state. */
-  begin(): void {
-    const next = this.next;
-    const current = this.current;
-    for (let word = 0; word < next.length; word++) next[word] = current[word]!;
+  override begin(): void {
+    super.begin();
     this.found = 0;
-    if (this.watcher !== undefined) this.watcher.began();
   }
 
-  /** A call begins, its first operation on `vcpu`. */
+  /** A call begins on `vcpu`. */
   beginCall(guest: number, vcpu: number): void {
     const { layout, clocks, early } = this.#world;
     if (early !== undefined) early.began(this, guest, vcpu);
@@ -81,10 +65,14 @@ export class Successor {
     const bit = outcomes.bit[outcome]!;
     if (bit >= 0 && bit < this.get(layout.floorStamp[guest]!)) this.found |= STALE_BEGIN;
     this.checkUse(outcome, vcpu);
+    if (this.watcher !== undefined) {
+      const told = clocks.toldStamp[this.now(layout.told[vcpu]!)]!;
+      const begun = [this.get(layout.floorStamp[guest]!), this.get(layout.floorTime[guest]!)] as const;
+      this.watcher.returned(vcpu, outcome, begun[0], told, begun[1]);
+    }
     this.put(layout.floorStamp[guest]!, 0);
     this.put(layout.floorTime[guest]!, 0);
     if (early !== undefined) early.ended(this, guest);
-    if (this.watcher !== undefined) this.watcher.returned(guest, outcome);
     this.put(layout.calls[guest]!, this.now(layout.calls[guest]!) + 1);
   }
 
@@ -100,11 +88,11 @@ export class Successor {
     const own = ownRecords[vcpu]!;
     const told = clocks.told(
       vcpu,
-      this.#load(vcpu, own.tscTimestamp, 0),
-      this.#load(vcpu, own.systemTime, 0),
-      this.#load(vcpu, own.tscToSystemMul, 0),
-      this.#load(vcpu, own.tscShift, 0),
-      this.#load(vcpu, own.tscOffset, 0),
+      this.load(vcpu, own.tscTimestamp, 0),
+      this.load(vcpu, own.systemTime, 0),
+      this.load(vcpu, own.tscToSystemMul, 0),
+      this.load(vcpu, own.tscShift, 0),
+      this.load(vcpu, own.tscOffset, 0),
     );
     if (clocks.toldStamp[told]! > 0) this.found |= UPDATED;
     this.put(layout.told[vcpu]!, told);
@@ -132,25 +120,25 @@ export class Successor {
     const { operations, layout, clocks, buffered, early } = this.#world;
     switch (kind) {
       case KIND.load:
-        return this.#picked >= 0 ? this.#picked : this.#load(processor, cell, thread);
+        return this.#picked >= 0 ? this.#picked : this.load(processor, cell, thread);
       case KIND.store:
-        this.#store(processor, cell, thread, operations.value[op]!);
+        this.store(processor, cell, thread, operations.value[op]!);
         return 0;
       case KIND.count: {
-        const found = this.#load(processor, cell, thread);
-        this.#store(processor, cell, thread, operations.result(op, found));
+        const found = this.load(processor, cell, thread);
+        this.store(processor, cell, thread, operations.result(op, found));
         return found;
       }
       case KIND.update: {
         if (buffered && this.get(layout.buffer[processor]!) !== EMPTY) return BLOCKED;
-        const found = this.#load(processor, cell, thread);
-        this.#write(cell, thread, operations.result(op, found));
+        const found = this.load(processor, cell, thread);
+        this.write(cell, thread, operations.result(op, found));
         return found;
       }
       case KIND.fence:
         return buffered && this.get(layout.buffer[processor]!) !== EMPTY ? BLOCKED : 0;
       case KIND.wait:
-        return this.#load(processor, cell, thread) === operations.value[op] ? BLOCKED : 0;
+        return this.load(processor, cell, thread) === operations.value[op] ? BLOCKED : 0;
       case KIND.vcpu:
       case KIND.pin:
         return vcpu;
@@ -172,54 +160,6 @@ export class Successor {
     }
   }
 
-  #fieldOf(cell: number, thread: number): number {
-    const { layout, hosts, others } = this.#world;
-    const field = layout.cell[cell]!;
-    return field >= 0 ? field : layout.own[thread - hosts - others]! - 1 - field;
-  }
-
-  #load(processor: number, cell: number, thread: number): number {
-    const { layout, buffered, buffers } = this.#world;
-    if (buffered) {
-      const buffer = this.get(layout.buffer[processor]!);
-      const forwarded = buffer === EMPTY ? -1 : buffers.forward(buffer, cell);
-      if (forwarded >= 0) return forwarded;
-    }
-    return this.get(this.#fieldOf(cell, thread));
-  }
-
-  #store(processor: number, cell: number, thread: number, value: number): void {
-    const { layout, buffered, buffers } = this.#world;
-    if (!buffered || layout.cell[cell]! < 0) {
-      this.#write(cell, thread, value);
-      return;
-    }
-    const buffer = layout.buffer[processor]!;
-    this.put(buffer, buffers.push(this.get(buffer), cell, value));
-  }
-
-  /** Memory changes. */
-  #write(cell: number, thread: number, value: number): void {
-    const field = this.#fieldOf(cell, thread);
-    const { early } = this.#world;
-    if (early !== undefined && this.get(field) !== value) early.lost(this, cell, this.get(field));
-    this.put(field, value);
-  }
-
-  /** The oldest store of a buffer reaches memory; false where there is none. */
-  drain(processor: number): boolean {
-    const { layout, buffers } = this.#world;
-    const buffer = this.now(layout.buffer[processor]!);
-    if (buffer === EMPTY) return false;
-    this.begin();
-    const cell = buffers.oldestCell(buffer);
-    const value = buffers.oldestValue(buffer);
-    this.#write(cell, -1, value);
-    this.put(layout.buffer[processor]!, buffers.drained(buffer));
-    if (this.watcher !== undefined) this.watcher.drained(processor, cell, value);
-    return true;
-  }
-
   /** The host's time moves on; false where it has come to its end. */
   tick(): boolean {
     const { layout, ticks, early } = this.#world;
@@ -230,19 +170,5 @@ export class Successor {
     this.put(layout.tick, tick + 1);
     if (this.watcher !== undefined) this.watcher.ticked();
     return true;
-  }
-
-  now(field: number): number {
-    return this.#fields.get(this.current, field);
-  }
-
-  get(field: number): number {
-    return this.#fields.get(this.next, field);
-  }
-
-  put(field: number, value: number): void {
-    if (this.#fields.put(this.next, field, value)) return;
-    this.overflow = field;
-    throw WIDEN;
   }
 }

@@ -6,13 +6,13 @@ import { signed8 } from '../guest/sequence.ts';
 import { byteOf, type Role } from './cells.ts';
 import type { Exploration, Found } from './explore.ts';
 import type { Fields } from './fields.ts';
+import { WIDEN } from './memory.ts';
 import { KIND } from './operations.ts';
 import { bitOf, namesIn, type PropertyName, type WitnessName } from './properties.ts';
-import { type Action, Recorder } from './recorder.ts';
+import { type Action, Recorder, type Returned, sameActor } from './recorder.ts';
 import type { Scenario } from './scenario.ts';
-import type { Actor, Turn } from './schedule.ts';
+import type { Actor, Schedule, Turn } from './schedule.ts';
 import { Stepper } from './stepper.ts';
-import { WIDEN } from './successor.ts';
 import { makeWorld, type World } from './world.ts';
 
 /** A record as memory holds it. */
@@ -29,7 +29,10 @@ export interface RecordState {
 }
 
 export interface Step {
+  /** Who takes it ... */
   readonly turn: Turn;
+  /** ... and who else is moved along in it, as nobody can tell when that happens. */
+  readonly turns: readonly Turn[];
   readonly actions: readonly Action[];
   /** The records behind the step. */
   readonly records: readonly RecordState[];
@@ -37,63 +40,64 @@ export interface Step {
   readonly told: readonly (number | undefined)[];
   /** What the step has shown. */
   readonly found: readonly (PropertyName | WitnessName)[];
-  /** What the call that ended with this step has returned: ns, or 'unstable'. */
-  readonly returned: bigint | 'unstable' | undefined;
+  /** The call that ended with this step. */
+  readonly returned: Returned | undefined;
 }
 
 /** The shortest schedule to a finding. */
-export function scheduleTo(exploration: Exploration, found: Found): Turn[] {
-  const { world, fields, set } = exploration;
+export function scheduleTo(exploration: Exploration, found: Found): Schedule {
+  const { fields, set } = exploration;
   const path: number[] = [];
   for (let at = found.state; at >= 0; at = set.parent(at)) path.unshift(at);
-  const turns: Turn[] = [];
+  const bit = bitOf(found.name);
   const lastVcpu = new Map<number, number>();
-  path.forEach((state, place) => {
+  // A guest thread goes on where it is, where that is as good as any other vCPU.
+  const stays = ([{ actor }]: readonly [Turn, ...Turn[]]): boolean =>
+    actor.kind !== 'guest' || lastVcpu.get(actor.guest) === actor.vcpu;
+  return path.map((state, place) => {
     const after = path[place + 1];
     const wanted = new Int32Array(fields.words);
     if (after !== undefined) set.read(after, wanted);
-    const bit = bitOf(found.name);
-    const matches = (next: Int32Array, bits: number): boolean =>
-      after === undefined ? (bits & bit) !== 0 : next.every((word, index) => word === wanted[index]);
-    const candidates = turnsFrom(world, exploration, state, matches);
-    const stays = ({ actor }: Turn): boolean => actor.kind !== 'guest' || lastVcpu.get(actor.guest) === actor.vcpu;
-    const turn = candidates.find(stays) ?? candidates[0]!;
-    if (turn.actor.kind === 'guest') lastVcpu.set(turn.actor.guest, turn.actor.vcpu);
-    turns.push(turn);
+    const candidates = stepsFrom(exploration, state, (next, bits) =>
+      after === undefined ? (bits & bit) !== 0 : next.every((word, index) => word === wanted[index]),
+    );
+    const turns = candidates.find(stays) ?? candidates[0]!;
+    const { actor } = turns[0];
+    if (actor.kind === 'guest') lastVcpu.set(actor.guest, actor.vcpu);
+    return turns;
   });
-  return turns;
 }
 
-/** The turns that lead from `state` to where `matches` says yes. */
-function turnsFrom(
-  world: World,
-  { fields, set }: Exploration,
+/** The steps that lead from `state` to where `matches` says yes. */
+function stepsFrom(
+  { world, fields, set }: Exploration,
   state: number,
   matches: (next: Int32Array, found: number) => boolean,
-): Turn[] {
-  const turns: Turn[] = [];
-  const seen = new Recorder(world);
+): [Turn, ...Turn[]][] {
+  const steps: [Turn, ...Turn[]][] = [];
+  const recorder = new Recorder(world);
   const stepper = new Stepper(world, fields, (next, found) => {
-    if (matches(next, found)) turns.push(seen.turn());
+    const [first, ...more] = recorder.turns();
+    if (first !== undefined && matches(next, found)) steps.push([first, ...more]);
   });
-  stepper.to.watcher = seen;
+  stepper.to.watcher = recorder;
   set.read(state, stepper.to.current);
   stepper.expand();
-  return turns;
+  return steps;
 }
 
 /**
  * Performs a schedule from the beginning. Throws RangeError where a turn cannot be taken: the schedule is of another
  * configuration.
  */
-export function perform(scenario: Scenario, turns: readonly Turn[]): Step[] {
+export function perform(scenario: Scenario, schedule: Schedule): Step[] {
   // Every operation on its own: a schedule says itself how many belong to a step, so nothing hangs on what is private.
   const world = makeWorld(scenario, false);
   for (;;) {
     const fields = world.layout.packed();
     const performer = new Performer(world, fields);
     try {
-      return turns.map((turn, place) => performer.step(turn, place));
+      return schedule.map((turns, place) => performer.step(turns, place));
     } catch (thrown) {
       if (thrown !== WIDEN) throw thrown;
       world.layout.widen(performer.overflow);
@@ -111,14 +115,14 @@ class Performer {
   #taken = false;
   #found = 0;
   #actions: Action[] = [];
-  #ended: Step['returned'];
+  #ended: Returned | undefined;
 
   constructor(world: World, fields: Fields) {
     this.#world = world;
     this.#fields = fields;
     this.#recorder = new Recorder(world);
     this.#state = new Int32Array(fields.words);
-    this.#stepper = new Stepper(world, fields, (next, found) => this.#take(next, found));
+    this.#stepper = new Stepper(world, fields, (next, found) => this.#reached(next, found));
     this.#state.set(this.#stepper.initial());
     this.#stepper.to.watcher = this.#recorder;
   }
@@ -127,22 +131,20 @@ class Performer {
     return this.#stepper.to.overflow;
   }
 
-  step(turn: Turn, place: number): Step {
+  step(turns: readonly Turn[], place: number): Step {
     this.#actions = [];
     this.#found = 0;
     this.#ended = undefined;
-    for (let operation = 0; operation < turn.count; operation++) {
-      this.#wanted = operation === 0 ? turn : { ...turn, actor: this.#goingOn(turn.actor), choice: -1 };
-      this.#taken = false;
-      this.#stepper.to.current.set(this.#state);
-      this.#stepper.expand();
-      if (!this.#taken)
-        throw new RangeError(`step ${place + 1} cannot be taken: its ${turn.actor.kind} is blocked or done`);
+    for (const { actor, count, choice } of turns) {
+      for (let operation = 0; operation < count; operation++) {
+        if (this.#take(actor, operation === 0 ? choice : -1)) continue;
+        throw new RangeError(`step ${place + 1} cannot be taken: the ${actor.kind} is blocked or done`);
+      }
     }
-    const { actor } = turn;
-    if (actor.kind === 'host' || actor.kind === 'once') this.#noteEntry(turn);
+    this.#noteEntry();
     return {
-      turn,
+      turn: turns[0]!,
+      turns,
       actions: this.#actions,
       records: this.#records(),
       told: this.#told(),
@@ -151,10 +153,20 @@ class Performer {
     };
   }
 
-  #take(next: Int32Array, found: number): void {
-    const turn = this.#recorder.turn();
+  /** One operation; false where this actor cannot do one. */
+  #take(actor: Actor, choice: number): boolean {
+    this.#wanted = { actor, choice, count: 1 };
+    this.#taken = false;
+    this.#stepper.to.current.set(this.#state);
+    this.#stepper.expand();
+    return this.#taken;
+  }
+
+  #reached(next: Int32Array, found: number): void {
+    const [turn] = this.#recorder.turns();
     const wanted = this.#wanted!;
-    if (this.#taken || turn.choice !== wanted.choice || !sameActor(turn.actor, wanted.actor)) return;
+    if (this.#taken || turn === undefined) return;
+    if (turn.choice !== wanted.choice || !sameActor(turn.actor, wanted.actor)) return;
     this.#taken = true;
     this.#state.set(next);
     this.#found |= found;
@@ -162,17 +174,13 @@ class Performer {
     this.#ended = this.#recorder.ended ?? this.#ended;
   }
 
-  /** What is done once begins a stretch of its vCPU's thread, which goes on as itself. */
-  #goingOn(actor: Actor): Actor {
-    return actor.kind === 'once' ? { kind: 'host', vcpu: this.#world.onceVcpu[0]! } : actor;
-  }
-
   /** A vCPU that has come to the end of its gate is in the guest: no operation says so. */
-  #noteEntry({ actor }: Turn): void {
-    const vcpu = actor.kind === 'host' ? actor.vcpu : this.#world.onceVcpu[0]!;
-    const last = this.#actions.at(-1);
-    if (last === undefined || this.#told()[vcpu] === undefined) return;
-    this.#actions.push({ ...last, what: `enters the guest, told of update ${this.#told()[vcpu]}` });
+  #noteEntry(): void {
+    const last = this.#actions.at(-1)!;
+    const update = last.actor.kind === 'host' ? this.#told()[last.actor.vcpu] : undefined;
+    if (update !== undefined) {
+      this.#actions.push({ ...last, cell: undefined, what: `enters the guest, told of update ${update}` });
+    }
   }
 
   #get(field: number): number {
@@ -210,8 +218,4 @@ class Performer {
       update: last.stamp,
     };
   }
-}
-
-function sameActor(a: Actor, b: Actor): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

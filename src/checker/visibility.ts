@@ -26,6 +26,8 @@ export class Visibility {
   #readsAnyTime = false;
   readonly #loads: Int32Array;
   readonly #stores: Int32Array;
+  /** 1 for a cell that was taken for one thread's own. */
+  readonly #owned: Uint8Array;
 
   /** `merging`: false explores every operation on its own, for comparison. */
   constructor(scenario: Scenario, cells: Cells, operations: Operations, merging: boolean) {
@@ -39,6 +41,7 @@ export class Visibility {
     this.#known = new Uint8Array(1024 * threads);
     this.#loads = new Int32Array(cells.specs.length);
     this.#stores = new Int32Array(cells.specs.length);
+    this.#owned = new Uint8Array(cells.specs.length);
   }
 
   isPrivate(op: number, thread: number): boolean {
@@ -48,6 +51,15 @@ export class Visibility {
       if (known !== 0) return known === 1;
     }
     return this.#ask(op, thread);
+  }
+
+  /** True where nobody but `thread` loads or stores `cell`: when its stores reach memory is then of no concern to others. */
+  isOwn(cell: number, thread: number): boolean {
+    if (!this.#merging) return false;
+    const others = ~(1 << thread);
+    const own = ((this.#loads[cell]! | this.#stores[cell]!) & others) === 0;
+    if (own) this.#owned[cell] = 1;
+    return own;
   }
 
   /** Some of `threads`, a bit each, will do `operation`. */
@@ -69,6 +81,8 @@ export class Visibility {
     if (loads) this.#loads[cell]! |= threads;
     if (stores) this.#stores[cell]! |= threads;
     if (this.#loads[cell] === before[0] && this.#stores[cell] === before[1]) return;
+    const touching = this.#loads[cell]! | this.#stores[cell]!;
+    if (this.#owned[cell] === 1 && (touching & (touching - 1)) !== 0) this.outdated = true;
     for (let op = 0; op < this.#operations.count; op++) {
       if (this.#operations.cell[op] === cell) this.#forget(op);
     }

@@ -9,8 +9,11 @@ export interface Watcher {
   did(thread: number, node: number, local: number, vcpu: number, choice: number): void;
   /** A guest thread's call begins, on its own: `node` is its first. */
   called(thread: number, node: number, vcpu: number): void;
-  /** A guest thread's call has ended. */
-  returned(guest: number, outcome: number): void;
+  /**
+   * A guest thread's call has ended on `vcpu`. `begunTold`: the update that its vCPU had been told of when it began; `told`: the one
+   * that `vcpu` was told of; `latest`: the number of the latest time that had been returned when it began.
+   */
+  returned(vcpu: number, outcome: number, begunTold: number, told: number, latest: number): void;
   drained(processor: number, cell: number, value: number): void;
   ticked(): void;
 }

@@ -16,6 +16,8 @@ export const ANYWHERE = -1;
 
 export type Early = 'any-order' | 'late-tsc';
 
+export const EARLY: readonly Early[] = ['any-order', 'late-tsc'];
+
 interface Window {
   readonly vcpu: number;
   /** Which cell changed (below 0: something that loads have no order with), and the number of the value that it lost. */

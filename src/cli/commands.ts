@@ -42,6 +42,11 @@ export const COMMANDS: Commands = {
     load: () => import('./doctor.ts'),
   },
   bench: { summary: 'what each way of reading the clock costs here', load: () => import('./bench.ts') },
+  check: {
+    summary: 'explore every interleaving of the readers and the hypervisor, and find what goes wrong',
+    load: () => import('./check.ts'),
+  },
+  replay: { summary: 'step an execution that check has found', load: () => import('./replay.ts') },
 
   decode: {
     summary: 'decode the records in a memory image or an ELF core',

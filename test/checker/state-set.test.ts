@@ -44,11 +44,11 @@ describe('StateSet', () => {
   });
 
   test('add() says undefined, and adds nothing, where the memory is used up', () => {
-    const set = new StateSet(1, 2 ** 18);
+    const set = new StateSet(1, 2 ** 20);
     let count = 0;
     while (set.add(state(count), -1) !== undefined) count++;
     assert.equal(set.count, count);
-    assert.ok(set.bytes <= 2 ** 18);
+    assert.ok(set.bytes <= 2 ** 20);
     assert.equal(set.add(state(0), -1), false);
   });
 

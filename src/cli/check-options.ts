@@ -1,0 +1,68 @@
+/** The dimensions of the checker as options, and back to a configuration. */
+import { type Configuration, HOSTS, KERNELS, MEMORIES, UPDATES, WRITERS } from '../checker/scenarios.ts';
+import { EARLY } from '../checker/windows.ts';
+import { READERS, type ReaderName } from '../guest/readers.ts';
+import type { Options } from './command.ts';
+import { parseName, parseWithin } from './vm-host.ts';
+
+export const DIMENSIONS = {
+  host: {
+    type: 'string',
+    value: 'NAME',
+    default: 'kvm',
+    help: `who is held out while the clock is updated: ${HOSTS.join(', ')} (kvm)`,
+  },
+  writer: {
+    type: 'string',
+    value: 'NAME',
+    default: 'today',
+    help: `how a record is written: ${WRITERS.join(', ')} (today)`,
+  },
+  update: {
+    type: 'string',
+    value: 'NAME',
+    default: 'unstable',
+    help: `what happens: ${UPDATES.join(', ')} (unstable)`,
+  },
+  memory: { type: 'string', value: 'NAME', default: 'sc', help: `the memory: ${MEMORIES.join(', ')} (sc)` },
+  vcpus: { type: 'string', value: 'N', default: '2', help: 'vCPUs of the VM (2)' },
+  threads: { type: 'string', value: 'N', default: '1', help: 'guest threads that read the clock (1)' },
+  calls: { type: 'string', value: 'N', default: '1', help: 'calls of each, one after the other (1)' },
+  updates: { type: 'string', value: 'N', default: '1', help: 'how often the update happens (1)' },
+  ticks: {
+    type: 'string',
+    value: 'N',
+    default: '0',
+    help: 'how often the TSC may move on (0: lines differ, time stands)',
+  },
+  kernel: {
+    type: 'string',
+    value: 'NAME',
+    default: 'none',
+    help: `the guest kernel's own reads: ${KERNELS.join(', ')} (none)`,
+  },
+  early: { type: 'string', value: 'NAME', help: `loads done early: ${EARLY.join(', ')} (not at all)` },
+} as const satisfies Options;
+
+type Values = { readonly [Name in Exclude<keyof typeof DIMENSIONS, 'early'>]: string } & {
+  readonly early?: string | undefined;
+};
+
+/** Throws UsageError where a value is none of its dimension's. */
+export function configurationOf(reader: string, values: Values): Configuration {
+  const { early } = values;
+  return {
+    reader: parseName('check', reader, Object.keys(READERS) as ReaderName[]),
+    host: parseName('--host', values.host, HOSTS),
+    writer: parseName('--writer', values.writer, WRITERS),
+    update: parseName('--update', values.update, UPDATES),
+    memory: parseName('--memory', values.memory, MEMORIES),
+    vcpus: parseWithin('--vcpus', values.vcpus, values.update === 'unstable' ? 2 : 1, 8),
+    threads: parseWithin('--threads', values.threads, 1, 9),
+    calls: parseWithin('--calls', values.calls, 1, 9),
+    updates: parseWithin('--updates', values.updates, 1, 8),
+    ticks: parseWithin('--ticks', values.ticks, 0, 9),
+    kernel: parseName('--kernel', values.kernel, KERNELS),
+    ...(early === undefined ? {} : { early: parseName('--early', early, EARLY) }),
+  };
+}

@@ -1,0 +1,131 @@
+import { type Bounds, DEFAULT_BOUNDS } from '../checker/explore.ts';
+import { matrix } from '../checker/matrix.ts';
+import { ALWAYS, SOMETIMES } from '../checker/properties.ts';
+import { parseReplay } from '../checker/replay-string.ts';
+import { type Configuration, MEMORIES, scenarioOf } from '../checker/scenarios.ts';
+import { perform } from '../checker/trace.ts';
+import { READERS, type ReaderName } from '../guest/readers.ts';
+import { type TimedVerdict, verdictShape } from '../report/check.ts';
+import { runCheck, runChecks } from '../report/check-run.ts';
+import { matrixText, verdictText } from '../report/check-text.ts';
+import { toJson } from '../report/json.ts';
+import { grouped, type Output, progressOn } from '../report/text.ts';
+import { traceText, whyText } from '../report/trace-text.ts';
+import { configurationOf, DIMENSIONS } from './check-options.ts';
+import { defineCommand, EXIT_OK, type Io } from './command.ts';
+import { parseName, parseWithin } from './vm-host.ts';
+
+const EXIT_VIOLATED = 1;
+const EXIT_CUT_OFF = 3;
+
+const ALWAYS_NAMES = ALWAYS.map(({ name }) => name);
+const SOMETIMES_NAMES = SOMETIMES.map(({ name }) => name);
+const PROPERTIES = ALWAYS.map(({ name, says }) => `  ${name.padEnd(12)} ${says}`).join('\n');
+
+export const command = defineCommand({
+  usage: 'check [READER] [--host NAME] [--memory NAME] [--property NAME] [--all] [--json]',
+  details: `Explores every interleaving of a shipped reader (${Object.keys(READERS).join(', ')}; landed where none is
+named) with the shipped hypervisor, and says of each property whether it holds:
+${PROPERTIES}
+Prints the shortest trace to a violation: numbered steps in the threads' own words, and a replay string
+for kvmclock replay. A search that reaches a bound is cut off, says so, and is no pass.
+
+Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before any was.`,
+  options: {
+    ...DIMENSIONS,
+    property: { type: 'string', value: 'NAME', help: 'trace this property, where more than one is violated' },
+    witness: {
+      type: 'string',
+      value: 'NAME',
+      help: `trace a run in which this happens: ${SOMETIMES_NAMES.join(', ')}`,
+    },
+    why: { type: 'boolean', help: 'say what the last call is held against, with its values' },
+    operations: { type: 'boolean', help: 'show every operation, also those that no other thread can see' },
+    all: { type: 'boolean', help: 'all readers, hosts, writers and updates: the matrix (--memory both: sc and tso)' },
+    'max-states': {
+      type: 'string',
+      value: 'N',
+      default: String(DEFAULT_BOUNDS.states),
+      help: 'cut off after N states',
+    },
+    'max-memory': {
+      type: 'string',
+      value: 'MIB',
+      default: '2048',
+      help: 'cut off where the states take more (2048 MiB)',
+    },
+  },
+  maxPositionals: 1,
+  async run({ values, positionals, json }, io) {
+    const bounds = {
+      states: parseWithin('--max-states', values['max-states'], 1, 100_000_000),
+      bytes: parseWithin('--max-memory', values['max-memory'], 1, 8192) * 2 ** 20,
+    };
+    if (values.all) return await runMatrix(positionals[0], values.memory, bounds, json, io);
+    const configuration = configurationOf(positionals[0] ?? 'landed', values);
+    const wanted = values.witness ?? values.property;
+    if (values.witness !== undefined) parseName('--witness', values.witness, SOMETIMES_NAMES);
+    if (values.property !== undefined) parseName('--property', values.property, ALWAYS_NAMES);
+    const progress = progressOn(io.stderr);
+    const verdict = runCheck({ configuration, bounds }, (states, expanded) => {
+      progress.show(`${grouped(states)} states found, ${grouped(expanded)} explored`);
+    });
+    progress.clear();
+    if (json) io.stdout.write(toJson({ verdicts: [verdictShape(verdict)] }));
+    else {
+      io.stdout.write(verdictText(verdict, io.stdout));
+      io.stdout.write(
+        traceOf(verdict, wanted, { why: values.why ?? false, all: values.operations ?? false }, io.stdout),
+      );
+    }
+    return statusOf([verdict]);
+  },
+});
+
+async function runMatrix(
+  reader: string | undefined,
+  memory: string,
+  bounds: Bounds,
+  json: boolean,
+  io: Io,
+): Promise<number> {
+  const only = reader === undefined ? undefined : parseName('check', reader, Object.keys(READERS) as ReaderName[]);
+  const memories = memory === 'both' ? MEMORIES : [parseName('--memory', memory, MEMORIES)];
+  const configurations = matrix(memories, only);
+  const progress = progressOn(io.stderr);
+  const start = performance.now();
+  const jobs = configurations.map((configuration) => ({ configuration, bounds }));
+  const verdicts = await runChecks(jobs, (done) => progress.show(`${done} of ${jobs.length} configurations`));
+  const seconds = (performance.now() - start) / 1000;
+  progress.clear();
+  if (json) io.stdout.write(toJson({ verdicts: verdicts.map(verdictShape), seconds }));
+  else io.stdout.write(`${matrixText(verdicts, io.stdout)}${seconds.toFixed(1)} s in all\n`);
+  return statusOf(verdicts);
+}
+
+/** The trace that was asked for; else, where something is violated, of the race if it is one, or the shortest. */
+function traceOf(
+  { configuration, violated, witnessed }: TimedVerdict,
+  wanted: string | undefined,
+  { why, all }: { readonly why: boolean; readonly all: boolean },
+  output: Output,
+): string {
+  const shortest = violated.toSorted((a, b) => a.steps - b.steps)[0];
+  const race = violated.find(({ property }) => property === 'stale-begin');
+  const finding =
+    wanted === undefined ? (race ?? shortest) : [...violated, ...witnessed].find(({ property }) => property === wanted);
+  if (finding === undefined) return wanted === undefined ? '' : `\n${wanted}: no run shows it\n`;
+  const steps = stepsOf(configuration, finding.replay);
+  const reason = why ? `${whyText(finding.property, steps.at(-1)!)}\n` : '';
+  const heading = `\n${finding.property}, in ${finding.steps} steps:\n`;
+  return `${heading}${traceText(steps, { all }, output)}${reason}\nkvmclock replay '${finding.replay}'\n`;
+}
+
+function stepsOf(configuration: Configuration, replay: string) {
+  return perform(scenarioOf(configuration), parseReplay(replay).schedule);
+}
+
+function statusOf(verdicts: readonly TimedVerdict[]): number {
+  if (verdicts.some(({ violated }) => violated.length > 0)) return EXIT_VIOLATED;
+  return verdicts.every(({ complete }) => complete) ? EXIT_OK : EXIT_CUT_OFF;
+}

@@ -1,0 +1,55 @@
+/** Verdicts of the checker as scripts see them: the keys of `kvmclock check --json`. */
+import type { Finding, Verdict } from '../checker/check.ts';
+
+/** A verdict and how long it took. */
+export interface TimedVerdict extends Verdict {
+  readonly seconds: number;
+}
+
+export interface VerdictShape {
+  readonly reader: string;
+  readonly host: string;
+  readonly writer: string;
+  readonly update: string;
+  readonly memory: string;
+  readonly vcpus: number;
+  readonly threads: number;
+  readonly calls: number;
+  readonly updates: number;
+  readonly ticks: number;
+  readonly kernel: string;
+  readonly early: string | null;
+  /** False: cut off by a bound, and so no pass. */
+  readonly complete: boolean;
+  readonly states: number;
+  readonly transitions: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly violated: readonly Finding[];
+  readonly witnessed: readonly Finding<string>[];
+}
+
+export function verdictShape(verdict: TimedVerdict): VerdictShape {
+  const { configuration, complete, states, transitions, bytes, seconds, violated, witnessed } = verdict;
+  const { early, ...rest } = configuration;
+  return { ...rest, early: early ?? null, complete, states, transitions, bytes, seconds, violated, witnessed };
+}
+
+/** One line for people: `rfc under kvm, writer today, update unstable, memory sc: 2 vCPUs, 1 thread, 1 call`. */
+export function configurationText({ configuration }: Pick<Verdict, 'configuration'>): string {
+  const { reader, host, writer, update, memory, vcpus, threads, calls, updates, ticks, kernel, early } = configuration;
+  const more = [
+    counted(vcpus, 'vCPU'),
+    counted(threads, 'thread'),
+    counted(calls, 'call') + (threads > 1 ? ' each' : ''),
+    ...(updates === 1 ? [] : [counted(updates, 'update')]),
+    ...(ticks === 0 ? [] : [counted(ticks, 'tick')]),
+    ...(kernel === 'none' ? [] : [`the kernel's reads ${kernel === 'mixed' ? 'mixed in' : 'as the fallback'}`]),
+    ...(early === undefined ? [] : [`loads early (${early})`]),
+  ];
+  return `${reader} under ${host}, writer ${writer}, update ${update}, memory ${memory}: ${more.join(', ')}`;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
