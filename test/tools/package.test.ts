@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   accessSync,
   constants,
@@ -56,7 +57,10 @@ describe('the package', () => {
       assert.ok(files.includes(file), `${file} is missing`);
     }
     for (const file of files) {
-      assert.match(file, /^(package\.json|LICENSE|README\.md|dist\/.*\.js|dist\/.*\.d\.ts)$/);
+      assert.match(
+        file,
+        /^(package\.json|LICENSE|README\.md|dist\/.*\.js|dist\/.*\.d\.ts|dist\/third-party\.txt|dist\/web\/[\w.-]+)$/,
+      );
     }
   });
 
@@ -140,6 +144,20 @@ console.log(ns, record?.version, clock.source);
       const decoded = run(node, [main, 'decode', '--json', main]);
       assert.equal(decoded.status, 1, decoded.output);
       assert.deepEqual(JSON.parse(decoded.output).records, []);
+    });
+
+    test(`the package serves its page and its metrics under Node ${major}, with no other package there`, async (t) => {
+      const node = major === 26 ? process.execPath : otherNode(major);
+      if (node === undefined) return t.skip(missingNode(major));
+      const server = spawn(node, [path.join(packed, 'dist/cli/main.js'), 'serve', '--port', '0', '--json']);
+      t.after(() => server.kill('SIGKILL'));
+      const [line] = (await once(server.stdout.setEncoding('utf8'), 'data')) as [string];
+      const { url } = JSON.parse(line);
+      const page = await (await fetch(url)).text();
+      const files = [...page.matchAll(/(?:src|href)="([\w.]+)"/g)].map(([, file]) => file!);
+      assert.ok(files.includes('main.js') && files.includes('uplot.js'), files.join());
+      for (const file of files) assert.equal((await fetch(url + file)).status, 200, file);
+      assert.match(await (await fetch(`${url}metrics`)).text(), /^kvmclock_record_found [01]$/m);
     });
   }
 });
