@@ -20,7 +20,8 @@ import { LINE_BYTES } from '../vdso/cached.ts';
 export const UPDATES = ['unstable', 'set-clock'] as const;
 export type Update = (typeof UPDATES)[number];
 
-const RACERS = ['before', 'rfc', 'landed', 'cached', 'relaxed'] as const;
+export const RACERS = ['before', 'rfc', 'landed', 'cached', 'relaxed'] as const;
+export type Racer = (typeof RACERS)[number];
 /** The reader whose staleness counts: Linux ships it. */
 const JUDGED = 'landed';
 
@@ -102,11 +103,10 @@ export async function race(guest: Guest, update: Update, careful = false): Promi
     const records = [guest.record(0), guest.record(1)];
     steps.push(readings === undefined ? { what, records } : { what, records, readings });
   };
-  const line = guest.allocate(LINE_BYTES);
-  fill(guest, line);
+  const line = newLine(guest);
   await settleRecords(guest);
   note('all records are stable');
-  await read(guest, 'cached', line); // it has its line from before the update, as a reader in a loop has
+  await readOn(guest, TOLD, 'cached', line); // it has its line from before the update, as a reader in a loop has
   if (update === 'unstable') guest.clock.mismatchTsc(TOLD);
   else guest.clock.set({ clock: guest.clock.get().clock + JUMP_NS });
   note(
@@ -119,7 +119,7 @@ export async function race(guest: Guest, update: Update, careful = false): Promi
   await guest.call(TOLD, 'guest_nothing');
   note(careful ? 'vCPU 0 enters the guest, then vCPU 1' : 'vCPU 1 enters the guest, already told; vCPU 0 has not run');
   const readings: RaceReading[] = [];
-  for (const reader of RACERS) readings.push(await read(guest, reader, line));
+  for (const reader of RACERS) readings.push(await readOn(guest, TOLD, reader, line));
   note('vCPU 1 reads', readings);
   await guest.call(0, 'guest_nothing');
   note('vCPU 0 enters');
@@ -142,16 +142,16 @@ export async function settleRecords(guest: Guest): Promise<void> {
   }
 }
 
-/** One reading on vCPU 1, held against its own record. */
-async function read(guest: Guest, reader: (typeof RACERS)[number], line: number): Promise<RaceReading> {
+/** One reading on `vcpu` through record 0 (`before`: through its own), held against its own record. `line`: from newLine. */
+export async function readOn(guest: Guest, vcpu: number, reader: Racer, line: number): Promise<RaceReading> {
   const block = guest.allocate(SAMPLE_ONCE_BYTES);
   const { view } = guest.vm.memory;
   view.setBigUint64(block + SAMPLE_ONCE.callee, BigInt(guest.address(`kvmclock_read_${reader}`)), true);
   view.setBigUint64(block + SAMPLE_ONCE.first, BigInt(guest.recordAt(0)), true);
   view.setBigUint64(block + SAMPLE_ONCE.second, BigInt(line), true);
-  await guest.call(TOLD, 'sample_once', { first: block });
+  await guest.call(vcpu, 'sample_once', { first: block });
   const word = (offset: number): bigint => view.getBigUint64(block + offset, true);
-  const own = guest.record(TOLD);
+  const own = guest.record(vcpu);
   const ns = word(SAMPLE_ONCE.value);
   if (ns === UNSTABLE) return { reader, ns: null, errorNs: null, stale: false };
   const errorNs = outside(ns, at(own, word(SAMPLE_ONCE.before)), at(own, word(SAMPLE_ONCE.after)));
@@ -172,8 +172,10 @@ function magnitude(ns: bigint): bigint {
   return ns < 0n ? -ns : ns;
 }
 
-/** A line that no record's version matches. */
-function fill(guest: Guest, line: number): void {
+/** A line of the `cached` reader's, in the guest, that no record's version matches. */
+export function newLine(guest: Guest): number {
+  const line = guest.allocate(LINE_BYTES);
   for (let offset = 0; offset < LINE_BYTES; offset += 8)
     guest.vm.memory.view.setBigUint64(line + offset, UNSTABLE, true);
+  return line;
 }
