@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { Hello, Sample } from '../../src/guest/observed.ts';
+import type { Measured } from '../../src/report/metrics.ts';
 import type { Tell } from '../../src/report/observer.ts';
 import type { Assets } from '../../src/server/assets.ts';
 import { type Limits, type Listening, listen } from '../../src/server/server.ts';
@@ -42,12 +43,13 @@ export interface Serving extends Listening {
 export interface Content {
   readonly assets?: Assets;
   readonly hello?: Hello;
+  readonly measured?: Measured;
   readonly port?: number;
 }
 
 /** Ends with the test. */
 export async function serving(t: TestContext, limits: Partial<Limits> = {}, more: Content = {}): Promise<Serving> {
-  const { assets = ASSETS, hello = HELLO, port = 0 } = more;
+  const { assets = ASSETS, hello = HELLO, measured = NOTHING_FOUND, port = 0 } = more;
   let tell: Tell = () => {};
   const failures: string[] = [];
   const server = await listen({
@@ -58,7 +60,7 @@ export async function serving(t: TestContext, limits: Partial<Limits> = {}, more
     failed: (why) => failures.push(why),
     observe: (given) => {
       tell = given;
-      return { hello: () => hello, measured: () => NOTHING_FOUND, stop: () => {} };
+      return { hello: () => hello, measured: () => measured, stop: () => {} };
     },
   });
   t.after(() => server.close());
