@@ -100,11 +100,13 @@ function writeSystemTime(vm: KvmVm, vcpu: number, msr: number, value: bigint, wr
   const kept = isKept(value);
   const outcome = kept ? checkAddress(vm, vcpu, msr, addressOf(value), PVTI_BYTES) : 'written';
   if (outcome === 'refused') return 'refused';
+  // KVM's cache turns such an address down before it lets go of the one that it has: the record stays where it was.
+  const stays = kept && outcome === 'dropped' && problemOf(vm, addressOf(value), PVTI_BYTES) === 'crosses a page';
   if (vcpu === 0 && writer === 'guest') noteOldMsr(vm, isOld(msr));
   const lock = vcpuWord(vcpu, VCPU_WORDS.recordLock); // an updater may be writing the record that is given up
   acquire(cpu, lock);
   cpu.store64(vcpuWord(vcpu, VCPU_WORDS.systemTimeMsr), value);
-  cpu.store64(vcpuWord(vcpu, VCPU_WORDS.record), kept && outcome === 'written' ? value : 0n);
+  if (!stays) cpu.store64(vcpuWord(vcpu, VCPU_WORDS.record), kept && outcome === 'written' ? value : 0n);
   release(cpu, lock);
   request(cpu, vcpu, REQUEST.GLOBAL_CLOCK_UPDATE, false);
   return 'done';

@@ -97,6 +97,15 @@ for (const [name, address, problem, outcomes] of [
   }
 }
 
+test('kvm goes on with the record that a vCPU had when it is given one across two pages', () => {
+  const vm = world({ flavour: 'kvm' });
+  vm.runAll();
+  const { version } = decodePvti(vm.guest, RECORDS + 64);
+  vm.hypervisor.wrmsr(1, MSR_KVM_SYSTEM_TIME_NEW, BigInt(8192 - 16) | 1n);
+  vm.run(1);
+  assert.equal(decodePvti(vm.guest, RECORDS + 64).version, version + 2);
+});
+
 test('a record at 4 mod 8 is served like any other', () => {
   const vm = world({ enabled: false });
   vm.host.advanceNs(1_000_000n);
