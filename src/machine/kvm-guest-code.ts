@@ -44,6 +44,18 @@ export function guestCode(): Code {
     a.wrmsr();
     a.ret();
   });
+  builder.define('guest_wrmsr_zero', () => {
+    // rdi: number, rsi: how often
+    const again = a.label('again');
+    a.mov(rcx, rdi);
+    a.movImmediate(eax, 0);
+    a.movImmediate(edx, 0);
+    a.bind(again);
+    a.wrmsr();
+    a.aluImmediate('sub', rsi, 1);
+    a.jcc('ne', again);
+    a.ret();
+  });
   builder.define('guest_register', () => {
     // rdi: a system-time MSR, rsi: address | 1; returns the record's version as the next instruction finds it
     a.mov(r8, rsi);
