@@ -1,7 +1,8 @@
 /** Watches one step being taken: who took it, and which operations it has, in words. */
 import { type Evidence, evidenceIn } from './judge.ts';
 import { narrate } from './narrate.ts';
-import { KIND } from './operations.ts';
+import { KIND, type Operation } from './operations.ts';
+import type { Answer } from './replay.ts';
 import type { Actor, Turn } from './schedule.ts';
 import type { Event } from './surroundings.ts';
 import type { Watcher } from './watcher.ts';
@@ -16,6 +17,9 @@ export interface Action {
   readonly thread: number;
   /** Where a guest thread ran; -1 for any other. */
   readonly vcpu: number;
+  /** What was done and what it was answered; undefined where no thread's function did it. */
+  readonly operation: Operation | undefined;
+  readonly answer: Answer | undefined;
   /** What it is done to, as the cell is called; undefined where it touches none. */
   readonly cell: string | undefined;
   readonly writes: boolean;
@@ -37,7 +41,15 @@ export interface Returned extends Evidence {
   readonly latest: bigint | undefined;
 }
 
-const ALONE = { thread: -1, vcpu: -1, cell: undefined, writes: false, choice: -1 } as const;
+const ALONE = {
+  thread: -1,
+  vcpu: -1,
+  operation: undefined,
+  answer: undefined,
+  cell: undefined,
+  writes: false,
+  choice: -1,
+} as const;
 
 export class Recorder implements Watcher {
   actions: Action[] = [];
@@ -66,6 +78,8 @@ export class Recorder implements Watcher {
       what: narrate(cells, operation, answer) + (choice >= 0 ? ' (done early)' : ''),
       thread,
       vcpu,
+      operation,
+      answer,
       cell: cells.specs[operation.cell]?.name,
       writes: kind === KIND.store || kind === KIND.count || kind === KIND.update,
       actor: this.#actorOf(thread, node, vcpu),

@@ -26,7 +26,11 @@ export interface RecordState {
   readonly flags: number;
   /** The update that its flags come from. */
   readonly update: number;
+  /** The update that each of its words comes from; shift and flags are one word. */
+  readonly stamps: Readonly<Record<RecordWord, number>>;
 }
+
+export type RecordWord = Extract<Role, 'tscTimestamp' | 'systemTime' | 'tscToSystemMul' | 'tscShift'>;
 
 export interface Step {
   /** Who takes it ... */
@@ -206,16 +210,25 @@ class Performer {
       const id = this.#get(layout.cell[cell]!);
       return { value: cells.value(cell, id), stamp: cells.stamp(cell, id) };
     };
-    const last = held('tscShift');
+    const tscTimestamp = held('tscTimestamp');
+    const systemTime = held('systemTime');
+    const tscToSystemMul = held('tscToSystemMul');
+    const tscShift = held('tscShift');
     return {
       vcpu,
       version: Number(held('version').value),
-      tscTimestamp: BigInt(held('tscTimestamp').value),
-      systemTime: BigInt(held('systemTime').value),
-      tscToSystemMul: Number(held('tscToSystemMul').value),
-      tscShift: signed8(byteOf(last.value, 0)),
-      flags: byteOf(last.value, 1),
-      update: last.stamp,
+      tscTimestamp: BigInt(tscTimestamp.value),
+      systemTime: BigInt(systemTime.value),
+      tscToSystemMul: Number(tscToSystemMul.value),
+      tscShift: signed8(byteOf(tscShift.value, 0)),
+      flags: byteOf(tscShift.value, 1),
+      update: tscShift.stamp,
+      stamps: {
+        tscTimestamp: tscTimestamp.stamp,
+        systemTime: systemTime.stamp,
+        tscToSystemMul: tscToSystemMul.stamp,
+        tscShift: tscShift.stamp,
+      },
     };
   }
 }

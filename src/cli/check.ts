@@ -1,3 +1,4 @@
+import { mostTelling, whyText } from '../checker/explain.ts';
 import { type Bounds, DEFAULT_BOUNDS } from '../checker/explore.ts';
 import { matrix } from '../checker/matrix.ts';
 import { ALWAYS, SOMETIMES } from '../checker/properties.ts';
@@ -10,7 +11,7 @@ import { runCheck, runChecks } from '../report/check-run.ts';
 import { matrixText, verdictText } from '../report/check-text.ts';
 import { toJson } from '../report/json.ts';
 import { grouped, type Output, progressOn } from '../report/text.ts';
-import { traceText, whyText } from '../report/trace-text.ts';
+import { traceText } from '../report/trace-text.ts';
 import { configurationOf, DIMENSIONS } from './check-options.ts';
 import { defineCommand, EXIT_OK, type Io } from './command.ts';
 import { parseName, parseWithin } from './vm-host.ts';
@@ -110,10 +111,10 @@ function traceOf(
   { why, all }: { readonly why: boolean; readonly all: boolean },
   output: Output,
 ): string {
-  const shortest = violated.toSorted((a, b) => a.steps - b.steps)[0];
-  const race = violated.find(({ property }) => property === 'stale-begin');
   const finding =
-    wanted === undefined ? (race ?? shortest) : [...violated, ...witnessed].find(({ property }) => property === wanted);
+    wanted === undefined
+      ? mostTelling(violated)
+      : [...violated, ...witnessed].find(({ property }) => property === wanted);
   if (finding === undefined) return wanted === undefined ? '' : `\n${wanted}: no run shows it\n`;
   const steps = stepsOf(configuration, finding.replay);
   const reason = why ? `${whyText(finding.property, steps.at(-1)!)}\n` : '';

@@ -1,14 +1,14 @@
+import { configurationText, whyText } from '../checker/explain.ts';
 import { parseReplay, type Replay } from '../checker/replay-string.ts';
 import { scenarioOf } from '../checker/scenarios.ts';
 import { perform, type Step } from '../checker/trace.ts';
 import type { Kvm } from '../machine/kvm.ts';
 import { isUnavailable } from '../machine/sys.ts';
-import { configurationText } from '../report/check.ts';
 import { toJson } from '../report/json.ts';
 import { replayOnKvm } from '../report/replay-kvm.ts';
 import { realReplayText } from '../report/replay-kvm-text.ts';
 import { styled } from '../report/text.ts';
-import { stepShape, traceText, whyText } from '../report/trace-text.ts';
+import { stepShape, traceText } from '../report/trace-text.ts';
 import { defineCommand, EXIT_OK, EXIT_USAGE, type Io, UsageError } from './command.ts';
 import { quoted } from './dispatch.ts';
 import { parseName, withKvm } from './vm-host.ts';

@@ -1,6 +1,7 @@
 /** The checker's verdicts for people: one configuration, or the matrix. */
+import { configurationText, LETTERS } from '../checker/explain.ts';
 import { ALWAYS, SOMETIMES } from '../checker/properties.ts';
-import { configurationText, type TimedVerdict } from './check.ts';
+import type { TimedVerdict } from './check.ts';
 import { grouped, type Output, styled, table } from './text.ts';
 
 /** One configuration: how far it was explored, and each property. */
@@ -51,15 +52,6 @@ export function matrixText(verdicts: readonly TimedVerdict[], output: Output): s
   const legend = ALWAYS.map(({ name, says }) => `  ${LETTERS[name]}  ${name}: ${says}\n`).join('');
   return `${table([heading, ...rows.values()])}\nviolated: a letter each; "-" none; "?" cut off, no pass\n${legend}${totals(verdicts, memories)}`;
 }
-
-const LETTERS: Readonly<Record<(typeof ALWAYS)[number]['name'], string>> = {
-  torn: 'T',
-  mixed: 'M',
-  backwards: 'B',
-  'stale-begin': 'S',
-  'stale-use': 'U',
-  own: 'O',
-};
 
 function cellText({ violated, complete }: TimedVerdict, output: Output): string {
   const letters = violated.map(({ property }) => LETTERS[property]).join('');

@@ -34,22 +34,3 @@ export function verdictShape(verdict: TimedVerdict): VerdictShape {
   const { early, ...rest } = configuration;
   return { ...rest, early: early ?? null, complete, states, transitions, bytes, seconds, violated, witnessed };
 }
-
-/** One line for people: `rfc under kvm, writer today, update unstable, memory sc: 2 vCPUs, 1 thread, 1 call`. */
-export function configurationText({ configuration }: Pick<Verdict, 'configuration'>): string {
-  const { reader, host, writer, update, memory, vcpus, threads, calls, updates, ticks, kernel, early } = configuration;
-  const more = [
-    counted(vcpus, 'vCPU'),
-    counted(threads, 'thread'),
-    counted(calls, 'call') + (threads > 1 ? ' each' : ''),
-    ...(updates === 1 ? [] : [counted(updates, 'update')]),
-    ...(ticks === 0 ? [] : [counted(ticks, 'tick')]),
-    ...(kernel === 'none' ? [] : [`the kernel's reads ${kernel === 'mixed' ? 'mixed in' : 'as the fallback'}`]),
-    ...(early === undefined ? [] : [`loads early (${early})`]),
-  ];
-  return `${reader} under ${host}, writer ${writer}, update ${update}, memory ${memory}: ${more.join(', ')}`;
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
-}
