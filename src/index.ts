@@ -14,6 +14,7 @@ export { POLICIES, type Policy } from './hypervisor/policy.ts';
 export { createWords, type GuestRegion, sharedMemory } from './hypervisor/shared-memory.ts';
 export type { XenHypervisor, XenOptions } from './hypervisor/xen.ts';
 export { type Clock, type ClockOptions, openClock } from './machine/clock.ts';
+export type { ClockName, KernelClocks } from './machine/kernel-clocks.ts';
 export { simulatedClock } from './machine/simulated-clock.ts';
 export { scaleDelta } from './scale/scale-delta.ts';
 export { type TimeScale, timeScale, tscKhz, tscToNs } from './scale/time-scale.ts';

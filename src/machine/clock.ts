@@ -1,11 +1,14 @@
 /** openClock(): the library's door. */
 import type { Pvti } from '../abi/pvti.ts';
 import { type EpochClock, epochClock, type WallReading } from './epoch.ts';
+import type { KernelClocks } from './kernel-clocks.ts';
 import { type LiveMachine, openLive } from './live.ts';
+import { dateReading, nodeClocks } from './node-clocks.ts';
 import { CLOCK_REALTIME, isUnavailable, type Sys } from './sys.ts';
+import { kernelClocks } from './timekeeper.ts';
 import { type ChangeListener, watchRecord } from './watch.ts';
 
-export interface Clock extends EpochClock {
+export interface Clock extends EpochClock, KernelClocks {
   /** `pvclock`: the record that the hypervisor keeps for this VM. `hrtime`: Node's own clock, as there is no record here. */
   readonly source: 'pvclock' | 'hrtime';
   /** Where the record was found, or why there is none. */
@@ -66,6 +69,7 @@ function pvclock(live: LiveMachine, watchEveryMs: number): Clock {
     nowRelaxedNs: image.kvmclock_now_relaxed_ns,
     record: () => live.record(0),
     onChange: watch.onChange,
+    ...kernelClocks(live),
     ...lazyEpoch(now, realtime(live.sys)),
   };
 }
@@ -81,6 +85,7 @@ function hrtimeClock(reason: string): Clock {
     nowRelaxedNs: nowNs,
     record: () => undefined,
     onChange: () => () => {},
+    ...nodeClocks(now),
     ...lazyEpoch(now, dateReading),
   };
 }
@@ -103,9 +108,4 @@ function realtime(sys: Sys): () => WallReading {
     sys.libc.clock_gettime(CLOCK_REALTIME, address);
     return { ns: timespec[0]! * 1_000_000_000n + timespec[1]!, errorNs: 0n };
   };
-}
-
-/** Date.now() is whole milliseconds, rounded down: the middle of the one it names. */
-function dateReading(): WallReading {
-  return { ns: BigInt(Date.now()) * 1_000_000n + 500_000n, errorNs: 1_000_000n };
 }

@@ -13,6 +13,12 @@ export interface EpochClock {
   hrTime(): [seconds: number, nanos: number];
 }
 
+/** The same, with what is known of its error. */
+export interface BoundedEpochClock extends EpochClock {
+  /** By how many ns a reading just taken may lie before or behind wall time, as long as nobody set that since the last second. */
+  errorBoundNs(): number;
+}
+
 /** A reading of the wall clock. `errorNs`: it may be off by so much in either direction. */
 export interface WallReading {
   readonly ns: bigint;
@@ -21,14 +27,22 @@ export interface WallReading {
 
 const ANCHOR_AGE_NS = 1_000_000_000n;
 const NSEC_PER_SEC = 1_000_000_000n;
+/** By how much the paces of the two clocks may differ: what adjtimex allows between 500 ppm slow and as much fast. */
+const PACE_PPM = 1000;
 
 /** `now`: a clock in ns. `wall`: reads the wall clock, as close to `now` as it can. */
-export function epochClock(now: () => bigint, wall: () => WallReading): EpochClock {
+export function epochClock(now: () => bigint, wall: () => WallReading): BoundedEpochClock {
   let anchorNow = now();
-  let anchorEpoch = wall().ns;
+  const first = wall();
+  let anchorEpoch = first.ns;
+  let anchorErrorNs = first.errorNs + elapsedSince(anchorNow);
   let aheadNs = 0n; // by how much the epoch clock was ahead of wall time when anchored
   let latest = 0n;
 
+  function elapsedSince(ns: bigint): bigint {
+    const elapsed = now() - ns;
+    return elapsed < 0n ? 0n : elapsed;
+  }
   const at = (ns: bigint): bigint => {
     const elapsed = ns - anchorNow;
     const paidBack = elapsed / 2n < aheadNs ? elapsed / 2n : aheadNs;
@@ -45,6 +59,8 @@ export function epochClock(now: () => bigint, wall: () => WallReading): EpochClo
       aheadNs = 0n;
       if (-ahead > errorNs) anchorEpoch = theirs;
     }
+    const off = anchorEpoch - theirs;
+    anchorErrorNs = errorNs + (off < 0n ? -off : off) + elapsedSince(ns);
   };
   const epochNow = (): bigint => {
     const ns = now();
@@ -59,5 +75,6 @@ export function epochClock(now: () => bigint, wall: () => WallReading): EpochClo
       const ns = epochNow();
       return [Number(ns / NSEC_PER_SEC), Number(ns % NSEC_PER_SEC)];
     },
+    errorBoundNs: () => Number(anchorErrorNs) + (Number(elapsedSince(anchorNow)) * PACE_PPM) / 1e6,
   };
 }

@@ -12,6 +12,7 @@ import {
   WARP_LOOP_BYTES,
 } from '../vdso/measure.ts';
 import type { LiveMachine } from './live.ts';
+import { vdsoClockGettime } from './vdso-symbol.ts';
 
 const MEASURE_FUNCTIONS = {
   kvmclock_time_loop: { return: 'void', arguments: ['uint64'] },
@@ -86,13 +87,8 @@ function newMeter(live: LiveMachine): Meter {
     return (offset: number): number => Number(block[at(offset)]);
   };
   const libcClockGettime = (): bigint => ffi.dlopen(null, {}).lib.getSymbol('clock_gettime');
-  const vdsoAddress = (): bigint => {
-    try {
-      return ffi.dlopen('linux-vdso.so.1', {}).lib.getSymbol('__vdso_clock_gettime');
-    } catch {
-      return libcClockGettime(); // a C library whose loader does not name the vDSO: its own wrapper is a jump away
-    }
-  };
+  // A C library whose loader does not name the vDSO: its own wrapper is a jump away.
+  const vdsoAddress = (): bigint => vdsoClockGettime(sys) ?? libcClockGettime();
   return {
     timeNs: (callee, count) =>
       (run(loops.kvmclock_time_loop, TIME_LOOP_BYTES, callee, count, [])(TIME_LOOP.cycles) * nsPerCycle) / count,

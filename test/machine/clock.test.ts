@@ -13,6 +13,8 @@ interface ChildClock {
   source: string;
   reason: string;
   advanced: boolean;
+  /** The kernel's clocks advance and say how far they may be off. */
+  clocks: boolean;
   now: string;
 }
 
@@ -43,15 +45,15 @@ test('openClock() reads the record when there is one, in order and inside readin
 test('openClock() gives a working clock and says why when the page of records cannot be read', (t) => {
   if (liveHere(t) === undefined) return;
   for (const action of ['protect', 'unmap']) {
-    const { source, reason, advanced } = childClock([], action);
-    assert.deepEqual({ action, source, advanced }, { action, source: 'hrtime', advanced: true });
+    const { source, reason, advanced, clocks } = childClock([], action);
+    assert.deepEqual({ action, source, advanced, clocks }, { action, source: 'hrtime', advanced: true, clocks: true });
     assert.match(reason, action === 'protect' ? /cannot be read/ : /maps no page of records/);
   }
 });
 
 test('openClock() gives a working clock and says why when --permission denies ffi or the file system', () => {
   const denied = childClock(['--permission', '--allow-fs-read=*']);
-  assert.deepEqual([denied.source, denied.advanced], ['hrtime', true]);
+  assert.deepEqual([denied.source, denied.advanced, denied.clocks], ['hrtime', true, true]);
   assert.match(denied.reason, /--allow-ffi/);
   const source = path.join(import.meta.dirname, '../..');
   const blind = childClock(['--permission', '--allow-ffi', `--allow-fs-read=${source}`]);
@@ -61,7 +63,7 @@ test('openClock() gives a working clock and says why when --permission denies ff
 
 test('openClock() gives a working clock and says why when this Node was told to have no ffi', () => {
   const without = childClock(['--no-experimental-ffi']);
-  assert.deepEqual([without.source, without.advanced], ['hrtime', true]);
+  assert.deepEqual([without.source, without.advanced, without.clocks], ['hrtime', true, true]);
   assert.match(without.reason, /no node:ffi/);
 });
 

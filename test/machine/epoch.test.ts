@@ -86,6 +86,23 @@ test('epochNow() leaves a coarse wall clock alone within its error', () => {
   assert.equal(epoch.epochNow(), state.wall + 900_000n);
 });
 
+test('errorBoundNs() covers wall time while nobody sets it, and is honest once it was set back', () => {
+  const { state, epoch, pass } = world(1_700_000_000n * SECOND, 1_000_000n);
+  const apart = () => {
+    const off = Number(epoch.epochNow() - state.wall);
+    return { off: Math.abs(off), bound: epoch.errorBoundNs() };
+  };
+  assert.equal(apart().bound, 1_000_000);
+  for (let i = 0; i < 20; i++) {
+    pass(SECOND / 3n, SECOND / 3n + 300_000n);
+    const { off, bound } = apart();
+    assert.ok(off <= bound, `${off} of ${bound}`);
+  }
+  pass(2n * SECOND, -10n * SECOND);
+  const { off, bound } = apart();
+  assert.ok(off <= bound && bound > 11e9);
+});
+
 test('hrTime() splits at the second', () => {
   const { epoch } = world(1_700_000_000n * SECOND + 42n);
   assert.deepEqual(epoch.hrTime(), [1_700_000_000, 42]);

@@ -21,7 +21,19 @@ if (action !== undefined) {
 const clock = openClock();
 const first = clock.now();
 const advanced = clock.now() >= first && clock.nowNs() > 0 && clock.nowRelaxedNs() > 0 && clock.epochNow() > 0n;
-console.log(JSON.stringify({ source: clock.source, reason: clock.reason, advanced, now: String(clock.now()) }));
+const clocks = (['realtime', 'monotonic', 'boottime', 'monotonicRaw'] as const).map((name) => {
+  const one = clock[name]();
+  return clock[name]() >= one && one > 0n && clock.errorBoundNs(name) >= 0;
+});
+console.log(
+  JSON.stringify({
+    clocks: clocks.every((ok) => ok),
+    source: clock.source,
+    reason: clock.reason,
+    advanced,
+    now: String(clock.now()),
+  }),
+);
 
 function boundsOf(line: string): [start: bigint, end: bigint] {
   const [start, end] = line.split(' ')[0]!.split('-');

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ClockName } from '../../src/machine/kernel-clocks.ts';
+import { nodeClocks } from '../../src/machine/node-clocks.ts';
+import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME } from '../../src/machine/sys.ts';
+import { sysHere } from './live-here.ts';
+
+const IDS = { realtime: CLOCK_REALTIME, monotonic: CLOCK_MONOTONIC, boottime: CLOCK_BOOTTIME } as const;
+
+/** Readings over some milliseconds that lie outside their bound, or behind the one before. */
+function faults(read: () => bigint, bound: () => number, kernel: () => bigint): string[] {
+  const found: string[] = [];
+  let last = read();
+  for (let i = 0; i < 3000; i++) {
+    const before = kernel();
+    const ns = read();
+    const after = kernel();
+    const most = BigInt(Math.ceil(bound()));
+    if (ns < before - most || ns > after + most) found.push(`${before} - ${most}, ${ns}, ${after} + ${most}`);
+    if (ns < last) found.push(`${ns} after ${last}`);
+    last = ns;
+  }
+  return found;
+}
+
+function kernelOf(name: keyof typeof IDS): () => bigint {
+  const sys = sysHere();
+  const time = new BigInt64Array(2);
+  const address = sys.ffi.getRawPointer(time);
+  return () => {
+    sys.libc.clock_gettime(IDS[name], address);
+    return time[0]! * 1_000_000_000n + time[1]!;
+  };
+}
+
+for (const name of Object.keys(IDS) as (keyof typeof IDS)[]) {
+  test(`nodeClocks().${name}() lies within its bound of the kernel's clock and never steps back`, () => {
+    const clocks = nodeClocks(process.hrtime.bigint);
+    assert.deepEqual(
+      faults(clocks[name], () => clocks.errorBoundNs(name), kernelOf(name)),
+      [],
+    );
+  });
+}
+
+test('that check catches a clock that is off by more than its bound, and one that steps back', () => {
+  const kernel = kernelOf('monotonic');
+  const ahead = () => kernel() + 1_000_000n;
+  assert.ok(faults(ahead, () => 0, kernel).length > 0);
+  let turn = 0n;
+  assert.ok(
+    faults(
+      () => kernel() - 100n * (turn++ % 2n) * 1000n,
+      () => 1e9,
+      kernel,
+    ).length > 0,
+  );
+});
+
+test('errorBoundNs() says what each is worth: nothing is known of CLOCK_MONOTONIC_RAW', () => {
+  const clocks = nodeClocks(process.hrtime.bigint);
+  const bounds = (['realtime', 'monotonic', 'boottime', 'monotonicRaw'] satisfies ClockName[]).map((name) => {
+    clocks[name]();
+    return clocks.errorBoundNs(name);
+  });
+  const [realtime, monotonic, boottime, raw] = bounds as [number, number, number, number];
+  assert.ok(realtime >= 1e6 && boottime >= 10e6);
+  assert.deepEqual([monotonic, raw], [0, Number.POSITIVE_INFINITY]);
+});
