@@ -12,7 +12,7 @@ import {
 import { HYPERVISOR_WORDS } from '../hypervisor/cpu.ts';
 import { attachKvm, createKvm, type KvmHypervisor, type KvmOptions } from '../hypervisor/kvm.ts';
 import type { FlavourName } from '../hypervisor/policy.ts';
-import { IN_GUEST_MODE } from '../hypervisor/request-bits.ts';
+import { IN_GUEST_MODE, REQUEST } from '../hypervisor/request-bits.ts';
 import { createWords, sharedMemory } from '../hypervisor/shared-memory.ts';
 import { VCPU_WORDS, vcpuWord } from '../hypervisor/words.ts';
 import { type HostLine, hostClock, hostLine } from './host-clock.ts';
@@ -26,6 +26,9 @@ const CLOCK_MSRS: readonly MsrRange[] = [
   { first: MSR_KVM_WALL_CLOCK, count: MSR_KVM_SYSTEM_TIME - MSR_KVM_WALL_CLOCK + 1 },
   { first: MSR_KVM_WALL_CLOCK_NEW, count: MSR_KVM_SYSTEM_TIME_NEW - MSR_KVM_WALL_CLOCK_NEW + 1 },
 ];
+
+/** A vCPU that is held out looks this often whether its thread is to stop. */
+const LOOK_AGAIN_MS = 10;
 
 /** How to bring a vCPU out of the guest: its thread's control block, and its kvm_run in this process. */
 export interface KickTarget {
@@ -68,10 +71,13 @@ export function startClock(sys: Sys, data: ClockServiceData): KvmHypervisor {
 /** The clock in a vCPU's own thread. */
 export function clockService(sys: Sys, data: ClockServiceData, vcpu: number): VcpuService {
   const hypervisor = attachKvm(optionsOf(sys, data));
+  const words = new Int32Array(data.words);
+  const requests = wordIndex(vcpuWord(vcpu, VCPU_WORDS.requests));
   return {
     enter: () => {
-      hypervisor.enter(vcpu);
-      return true;
+      if (hypervisor.tryEnter(vcpu)) return true;
+      Atomics.wait(words, requests, REQUEST.MCLOCK_INPROGRESS, LOOK_AGAIN_MS); // held out by an update
+      return false;
     },
     leave: () => hypervisor.leave(vcpu),
     handle: (exit, run) => {
@@ -88,6 +94,11 @@ export function clockService(sys: Sys, data: ClockServiceData, vcpu: number): Vc
       return false;
     },
   };
+}
+
+/** The place of one of the hypervisor's words in an Int32Array over them. */
+function wordIndex(address: number): number {
+  return (address - HYPERVISOR_WORDS) / 4;
 }
 
 function optionsOf(sys: Sys, data: ClockServiceData): KvmOptions {
@@ -111,7 +122,7 @@ function kicker(sys: Sys, data: ClockServiceData): (vcpu: number) => void {
   }));
   return (vcpu) => {
     const target = targets[vcpu];
-    const mode = Atomics.load(words, (vcpuWord(vcpu, VCPU_WORDS.mode) - HYPERVISOR_WORDS) / 4);
+    const mode = Atomics.load(words, wordIndex(vcpuWord(vcpu, VCPU_WORDS.mode)));
     if (target !== undefined && mode === IN_GUEST_MODE) kickThread(sys, process.pid, target.control, target.run);
   };
 }

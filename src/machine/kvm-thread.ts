@@ -5,7 +5,8 @@
  * No guest can hold the process: every run has a deadline, and at the process's exit all vCPUs are kicked out, because
  * Node waits for a Worker that sits in a system call.
  */
-import type { Worker } from 'node:worker_threads';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isMainThread, type Worker } from 'node:worker_threads';
 import type { KvmExit } from '../abi/kvm-run.ts';
 import { CONTROL, CONTROL_BYTES, kickThread, type VcpuHandle } from './kvm-loop.ts';
 import type { KickTarget } from './kvm-service.ts';
@@ -16,6 +17,7 @@ import { startWorker } from './worker-thread.ts';
 
 const KICK_SIGNAL = 'SIGURG';
 const DEFAULT_DEADLINE_MS = 30_000;
+const STOP_MS = 5_000;
 
 /** A guest that did not do what it was run for. */
 export class GuestError extends Error {
@@ -76,8 +78,10 @@ export class VcpuThread {
     this.#control = control;
   }
 
-  /** Starts the thread, on host CPU `cpu` alone where one is named; it is ready when the promise is. */
+  /** For the main thread. Starts the thread, on host CPU `cpu` alone where one is named; it is ready when the promise is. */
   static async start(sys: Sys, cpu?: number): Promise<VcpuThread> {
+    if (!isMainThread)
+      throw new Error('vCPUs can be run from the main thread alone: no other can have a signal handled');
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     const worker = startWorker('kvm-worker', import.meta.url, { workerData: { control, cpu } satisfies WorkerData });
     const thread = new VcpuThread(sys, worker, new Int32Array(control));
@@ -162,9 +166,9 @@ export class VcpuThread {
     while (this.#run !== undefined) await new Promise((resolve) => setImmediate(resolve));
   }
 
-  /** Stops and ends the thread. */
+  /** Stops and ends the thread, also where it sleeps in a lock that nobody will release. */
   async close(): Promise<void> {
-    await this.stop();
+    await Promise.race([this.stop(), sleep(STOP_MS, undefined, { ref: false })]);
     if (this.#ended === undefined) await this.#worker.terminate();
     unregister(this);
   }
