@@ -7,20 +7,26 @@ import { benchSimulated } from '../report/bench-simulated.ts';
 import { IN_TYPESCRIPT, javascriptTable, readersTable } from '../report/costs-text.ts';
 import { toJson } from '../report/json.ts';
 import { grouped, progressOn } from '../report/text.ts';
+import { benchClocks } from './bench-clocks.ts';
 import { benchOnSimulated, checkStressOptions, STRESS_OPTIONS, stressSimulated } from './bench-simulated.ts';
-import { defineCommand, EXIT_OK, type Io } from './command.ts';
+import { defineCommand, EXIT_OK, type Io, UsageError } from './command.ts';
 import { MACHINE_OPTION, MACHINES } from './machine-option.ts';
 import { parseName, parseWithin } from './vm-host.ts';
 
 const CALLS = 200_000;
 /** A reader in TypeScript takes ten times as long, or more. */
 const SIMULATED_CALLS = 20_000;
+const MOST_SECONDS = 86_400;
 
 export const command = defineCommand({
-  usage: 'bench [--machine live|simulated] [--rounds N] [--stress SECONDS ...] [--json]',
+  usage: 'bench [--machine live|simulated] [--rounds N] [--clocks] [--stress SECONDS ...] [--json]',
   details: `Times every reader on this guest's live record by a loop in machine code in this process, beside the
 bare TSC and clock_gettime, and the clock's calls from JavaScript beside Node's own. All take turns
 in every round; medians are quoted, and ratios of medians: only figures of one run compare.
+
+With --clocks: the kernel's clocks as realtime(), monotonic(), boottime() and monotonicRaw() read them, held
+to clock_gettime around each reading for so many seconds. The exit status is 1 where a reading was
+further from it than its stated bound, or behind the one before.
 
 With --machine simulated: the readers in TypeScript on a simulated VM, what it costs to publish a record
 and to update a VM of up to 1 024 vCPUs, and what a day of refreshes does to time.
@@ -34,6 +40,8 @@ stale or behind another.`,
   options: {
     machine: MACHINE_OPTION,
     rounds: { type: 'string', value: 'N', default: '15', help: 'rounds that count (15 by default)' },
+    clocks: { type: 'boolean', help: "hold the kernel's clocks to the kernel, instead of timing the readers" },
+    seconds: { type: 'string', value: 'N', help: 'for so long, with --clocks (3 by default)' },
     ...STRESS_OPTIONS,
   },
   maxPositionals: 0,
@@ -42,12 +50,22 @@ stale or behind another.`,
     const simulated = parseName('--machine', values.machine, MACHINES) === 'simulated';
     checkStressOptions(values, simulated);
     if (values.stress !== undefined) return await stressSimulated(values, json, io);
+    const seconds = secondsOf(values.clocks === true, values.seconds, simulated);
     const live = openLive();
+    if (seconds !== undefined) return await benchClocks(live, seconds, rounds, json, io);
     const calls = simulated || isUnavailable(live) ? SIMULATED_CALLS : CALLS;
     const effort: Effort = { rounds, warmUp: 2, calls };
     return simulated ? await benchOnSimulated(effort, json, io) : await benchHere(live, effort, json, io);
   },
 });
+
+/** How long the clocks are held to the kernel; undefined where nobody asked for it. */
+function secondsOf(clocks: boolean, seconds: string | undefined, simulated: boolean): number | undefined {
+  if (clocks && simulated)
+    throw new UsageError('--clocks is for --machine live: a simulated VM has no kernel to be held to');
+  if (!clocks && seconds !== undefined) throw new UsageError('--seconds is for --clocks, which is not given');
+  return clocks ? parseWithin('--seconds', seconds ?? '3', 1, MOST_SECONDS) : undefined;
+}
 
 async function benchHere(live: LiveMachine | Unavailable, effort: Effort, json: boolean, { stdout, stderr }: Io) {
   const progress = progressOn(stderr);

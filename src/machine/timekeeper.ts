@@ -7,7 +7,7 @@ import { tscHz } from '../scale/time-scale.ts';
 import { NSEC_PER_SEC } from '../scale/timespec.ts';
 import { SAMPLE, SAMPLE_BYTES } from '../vdso/sample.ts';
 import type { Sample } from './discipline.ts';
-import { type ClockHost, type CounterMode, KeptClock } from './kept-clock.ts';
+import { type ClockHost, KeptClock } from './kept-clock.ts';
 import type { ClockName, KernelClocks } from './kernel-clocks.ts';
 import type { LiveMachine } from './live.ts';
 import { atomicLoads } from './loads.ts';
@@ -28,13 +28,14 @@ const opened = new WeakMap<LiveMachine, KernelClocks>();
 export function kernelClocks(live: LiveMachine): KernelClocks {
   let clocks = opened.get(live);
   if (clocks === undefined) {
-    clocks = open(live);
+    clocks = openKernelClocks(live, () => counting(live));
     opened.set(live, clocks);
   }
   return clocks;
 }
 
-function open(live: LiveMachine): KernelClocks {
+/** New ones, in the place of those that this machine's image had. `count`: what they count by. */
+export function openKernelClocks(live: LiveMachine, count: ClockHost['counting']): KernelClocks {
   const { sys, image } = live;
   const page = new ArrayBuffer(PAGE_BYTES); // it never moves, and lives as long as the clocks do
   const bases = toCacheLine(sys.ffi.getRawPointer(page));
@@ -44,7 +45,7 @@ function open(live: LiveMachine): KernelClocks {
   const host: ClockHost = {
     cpu: pageCpu(page),
     bases: bases.offset,
-    counting: () => counting(live),
+    counting: count,
     counter: (mode) => readable(image.kvmclock_counter(mode)),
     sample: sampler(live, at(SAMPLE_AT), new BigUint64Array(page, bases.offset + SAMPLE_AT, SAMPLE_BYTES / 8)),
     kernelWasAsked: () => Atomics.exchange(asked, 0, 0) !== 0,
@@ -87,7 +88,7 @@ function open(live: LiveMachine): KernelClocks {
  * The counter that the kernel's clocks run with. Its clocksource `tsc` is the bare TSC, which the record's rate describes but
  * the record's rewrites do not touch; every other clock is followed by the record.
  */
-function counting(live: LiveMachine): { mode: CounterMode; nsPerCycle: number } {
+function counting(live: LiveMachine): ReturnType<ClockHost['counting']> {
   const { tscToSystemMul, tscShift } = live.record(0);
   const hz = tscHz(tscToSystemMul, tscShift);
   if (hz === undefined || clocksource() !== 'tsc') return { mode: CLOCK_MODE.PVCLOCK, nsPerCycle: 1 };
