@@ -84,7 +84,7 @@ describe('retrace()', () => {
   });
 
   test('retrace() looks at the records as they are at each step: others in their place are others in its outlook', () => {
-    const traces = tracesOf({ reader: 'rfc' });
+    const traces = tracesOf({ reader: 'landed' });
     const { configuration, steps } = traces.find((trace) => trace.steps.at(-1)!.found.includes('stale-begin'))!;
     const late = steps.map((step) => ({
       ...step,
