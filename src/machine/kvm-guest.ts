@@ -80,6 +80,7 @@ export class Guest {
   readonly #rings: (0 | 3)[] = [];
   #free = DATA_AT;
   #hasRdtscpAt = 0;
+  #closed = false;
 
   private constructor(vm: Vm, threads: readonly VcpuThread[], ownThreads: boolean) {
     this.vm = vm;
@@ -135,8 +136,9 @@ export class Guest {
     this.#clock = ownClock(this.vm, startClock(this.vm.kvm.sys, this.#service));
   }
 
-  /** The VM's clock, whoever keeps it. */
+  /** The VM's clock, whoever keeps it. Not to be kept beyond `close`. */
   get clock(): GuestClock {
+    if (this.#closed) throw new Error('the guest is closed, and its clock with it');
     return this.#clock;
   }
 
@@ -237,6 +239,7 @@ export class Guest {
 
   /** Stops the vCPUs, ends the threads that it started, closes the VM. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all(this.threads.map((thread) => (this.#ownThreads ? thread.close() : thread.stop())));
     this.vm.close();
   }

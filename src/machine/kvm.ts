@@ -2,7 +2,6 @@
  * /dev/kvm, the first of KVM's three types: Kvm makes Vms, a Vm makes Vcpus, and each owns one file descriptor. Whoever
  * opens closes; closing a Vm closes its Vcpus and unmaps its memory.
  */
-import { existsSync } from 'node:fs';
 import { KVM_CAPABILITIES, type KvmCapability } from '../abi/kvm-capabilities.ts';
 import { KVM_API_VERSION } from '../abi/kvm-ioctls.ts';
 import {
@@ -16,7 +15,7 @@ import { Descriptor } from './kvm-descriptor.ts';
 import { Vm } from './kvm-vm.ts';
 import { isUnavailable, O_CLOEXEC, O_RDWR, openSys, type Sys, SystemCallError, type Unavailable } from './sys.ts';
 
-export const KVM_DEVICE = '/dev/kvm';
+const KVM_DEVICE = '/dev/kvm';
 
 /** What every VM of this project stands on. */
 const NEEDED: readonly KvmCapability[] = [
@@ -55,11 +54,6 @@ function whyNotOpen(device: string, code: string): string {
   if (code === 'ENODEV' || code === 'ENXIO')
     return `${device} has no hypervisor behind it (${code}): enable virtualisation in the firmware`;
   return `${device} cannot be opened: ${code}`;
-}
-
-/** True where the device file is there at all, which is all that can be said without opening it. */
-export function hasKvmDevice(): boolean {
-  return existsSync(KVM_DEVICE);
 }
 
 export class Kvm {

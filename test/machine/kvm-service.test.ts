@@ -83,3 +83,12 @@ kvmTest('our clock holds every vCPU out of the guest while it sets the time: nob
     for (const message of await Promise.all(spinning)) assert.match(message as string, /interrupted/);
   }),
 );
+
+kvmTest('a closed guest has no clock: what it would write to is gone', async () => {
+  using kvm = realKvm();
+  for (const flavour of [undefined, 'kvmclock'] as const) {
+    const guest = await Guest.create(kvm, { vcpus: 1, flavour });
+    await guest.close();
+    assert.throws(() => guest.clock, /the guest is closed/);
+  }
+});
