@@ -33,6 +33,9 @@ const COUNTING_AGE_NS = 1_000_000_000n;
 /** A sample is good enough where it is no wider than this many times the narrowest so far. */
 const GOOD_ENOUGH = 1.5;
 const MOST_SAMPLES = 8;
+/** A base that was taken over by more after its sample is made anew, so many times at most. */
+const LATE_NS = 20_000;
+const MOST_TAKEOVERS = 3;
 const LONG_AGO = -(1n << 63n);
 
 export class KeptClock {
@@ -114,26 +117,33 @@ export class KeptClock {
   /** Makes a new base; false where none can be made. */
   #renew(floorNs: bigint): boolean {
     this.#chooseCounter();
-    const discipline = this.#discipline!;
+    for (let tries = 1; ; tries++) {
+      const lateCycles = this.#takeOver(this.#discipline!, floorNs);
+      if (lateCycles === undefined) return tries > 1;
+      // The thread was held up between sample and base, so the base knows little: another one, on its line.
+      if (Number(lateCycles) * this.#discipline!.nsPerCycle <= LATE_NS || tries === MOST_TAKEOVERS) return true;
+    }
+  }
+
+  /** One sample and the base from it. Returns how long after the sample it took over, or undefined where it could not. */
+  #takeOver(discipline: Discipline, floorNs: bigint): bigint | undefined {
     const sample = this.#narrowSample();
-    if (sample === undefined) return false;
+    if (sample === undefined) return undefined;
     const last = this.#brokenOff ? undefined : this.#base;
     const { cpu, bases } = this.#host;
     const counter = () => this.#host.counter(this.#mode) ?? 0n;
     let next: ClockBase | undefined;
     rewriteBases(cpu, bases, [this.#clock], counter, (old, cycles) => {
       if (cycles < sample.after) return old; // the counter became unreadable, or was set back
-      next = discipline.next(
-        sample,
-        last !== undefined && cycles >= last.cycleLast ? { cycles, last } : { cycles, floorNs },
-      );
+      const goesOn = last !== undefined && cycles >= last.cycleLast;
+      next = discipline.next(sample, goesOn ? { cycles, last } : { cycles, floorNs });
       return next;
     });
-    if (next === undefined) return false;
+    if (next === undefined) return undefined;
     this.#base = next;
     this.#brokenOff = false;
     this.#heldNs = 0;
-    return true;
+    return next.cycleLast - sample.after;
   }
 
   /** The kernel may change its clocksource: then its clocks no longer run with the counter that they were kept by. */

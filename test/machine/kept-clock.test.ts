@@ -15,6 +15,7 @@ type Action =
   | { readonly kind: 'slew'; readonly ppm: number }
   | { readonly kind: 'step'; readonly ns: bigint }
   | { readonly kind: 'stable'; readonly stable: boolean }
+  | { readonly kind: 'held up'; readonly cycles: bigint }
   | { readonly kind: 'mode'; readonly mode: 1 | 2 };
 
 const apart = fc.oneof(
@@ -41,6 +42,7 @@ const steps: Arbitrary<Action> = fc.record({
 });
 const others: Arbitrary<Action> = fc.oneof(
   fc.record({ kind: fc.constant('stable' as const), stable: fc.boolean() }),
+  fc.record({ kind: fc.constant('held up' as const), cycles: fc.bigInt({ min: 0n, max: us(20_000) }) }),
   fc.record({ kind: fc.constant('mode' as const), mode: fc.constantFrom(CLOCK_MODE.TSC, CLOCK_MODE.PVCLOCK) }),
 );
 /** Mostly narrow, now and then the machine is busy with something else in between. */
@@ -70,6 +72,7 @@ function play(machine: KeptOnSimulated, actions: readonly Action[], see: (seen: 
     if (action.kind === 'slew') kernel.slew(action.ppm);
     else if (action.kind === 'stable') machine.isStable = action.stable;
     else if (action.kind === 'mode') machine.mode = action.mode;
+    else if (action.kind === 'held up') machine.holdUps.push(action.cycles);
     else if (action.kind === 'step') {
       kernel.step(action.ns);
       steppedAt = world.tsc;
@@ -177,6 +180,19 @@ describe('a kept clock', () => {
       play(machine, [{ kind: 'slew', ppm }, ...read], within(1_700, 1_100n));
       play(machine, read, within(700, 50n));
     }
+  });
+
+  test('a base that the thread was held up over is made anew', () => {
+    const machine = new KeptOnSimulated(START, 0, NARROW);
+    play(machine, [{ kind: 'reads', count: 1000, apart: us(1) }], () => {});
+    const { samples } = machine;
+    machine.holdUps.push(us(10_000));
+    const { world } = machine.kernel;
+    world.tsc += us(600);
+    machine.read();
+    assert.equal(machine.samples, samples + 2);
+    const bound = machine.clock.errorBoundNs();
+    assert.ok(bound < 100, `bound ${bound}`);
   });
 
   test('a clock that is set forward is followed at the next base', () => {

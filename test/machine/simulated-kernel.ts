@@ -57,6 +57,8 @@ export class KeptOnSimulated {
   /** Whether the record is stable: while it is not, what counts by it cannot be read. */
   isStable = true;
   mode: CounterMode = CLOCK_MODE.TSC;
+  /** Cycles for which the thread is held up before it reads the counter, once each. */
+  holdUps: bigint[] = [];
   /** How often the kernel was asked, and how often a sample was taken. */
   asks = 0;
   samples = 0;
@@ -73,7 +75,10 @@ export class KeptOnSimulated {
       cpu: world,
       bases: PAGE.bases,
       counting: () => ({ mode: this.mode, nsPerCycle: NS_PER_CYCLE * (1 + nominalPpm * 1e-6) }),
-      counter: (mode) => (readable(mode) ? world.rdtscOrdered() : undefined),
+      counter: (mode) => {
+        world.tsc += this.holdUps.shift() ?? 0n;
+        return readable(mode) ? world.rdtscOrdered() : undefined;
+      },
       sample: (mode): Sample | undefined => {
         if (!readable(mode)) return undefined;
         const [ahead, behind] = sides[this.samples++ % sides.length]!;
