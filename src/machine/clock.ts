@@ -1,10 +1,11 @@
 /** openClock(): the library's door. */
+import { CLOCK_REALTIME } from '../abi/clock-id.ts';
 import type { Pvti } from '../abi/pvti.ts';
 import { type EpochClock, epochClock, type WallReading } from './epoch.ts';
 import type { KernelClocks } from './kernel-clocks.ts';
 import { type LiveMachine, openLive } from './live.ts';
 import { dateReading, nodeClocks } from './node-clocks.ts';
-import { CLOCK_REALTIME, isUnavailable, type Sys } from './sys.ts';
+import { isUnavailable, type Sys } from './sys.ts';
 import { kernelClocks } from './timekeeper.ts';
 import { type ChangeListener, watchRecord } from './watch.ts';
 

@@ -4,9 +4,10 @@
  * CLOCK_MONOTONIC_RAW is itself a line over the TSC where the kernel keeps time by it.
  */
 import { readFileSync } from 'node:fs';
+import { CLOCK_MONOTONIC_RAW, CLOCK_REALTIME } from '../abi/clock-id.ts';
 import type { HostClock, HostSample } from '../hypervisor/host-clock.ts';
 import { type ClockFunctions, loadClock } from './clock-image.ts';
-import { CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, type Sys } from './sys.ts';
+import type { Sys } from './sys.ts';
 
 const CLOCKSOURCE = '/sys/devices/system/clocksource/clocksource0/current_clocksource';
 const NSEC_PER_SEC = 1_000_000_000n;

@@ -76,7 +76,7 @@ const LIBC = {
 
 type Libc = NodeFfi.DynamicLibraryResult<typeof LIBC>['functions'];
 
-/** Flags and numbers of the calls above, as <fcntl.h>, <sys/mman.h> and <time.h> have them on x86-64 Linux. */
+/** Flags and numbers of the calls above, as <fcntl.h> and <sys/mman.h> have them on x86-64 Linux. */
 export const O_RDONLY = 0;
 export const O_RDWR = 2;
 export const O_CLOEXEC = 0o2000000;
@@ -88,10 +88,6 @@ export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_NORESERVE = 0x4000;
 export const MFD_CLOEXEC = 1;
-export const CLOCK_REALTIME = 0;
-export const CLOCK_MONOTONIC = 1;
-export const CLOCK_MONOTONIC_RAW = 4;
-export const CLOCK_BOOTTIME = 7;
 export const PAGE_BYTES = 4096;
 
 export interface Sys {

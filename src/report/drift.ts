@@ -3,8 +3,9 @@
  * start and at its end: the clock, the kernel's clock, the clock again. The kernel's reading lies somewhere between the
  * two, and how wide they stand apart is the uncertainty.
  */
+
+import { CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW } from '../abi/clock-id.ts';
 import type { Sys } from '../machine/sys.ts';
-import { CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW } from '../machine/sys.ts';
 
 export interface Drift {
   /** The kernel's clock by its name. */

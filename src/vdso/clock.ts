@@ -5,6 +5,7 @@
  * The kernel's clock is CLOCK_MONOTONIC_RAW, which runs at the record's rate, plus an offset taken when both could be
  * read: a clock that loses its stable bit goes on from where it was, to within their drift since `kvmclock_anchor`.
  */
+import { CLOCK_MONOTONIC_RAW } from '../abi/clock-id.ts';
 import { CPUID_EXTENDED_FEATURES, CPUID_RDTSCP_BIT } from '../abi/cpuid.ts';
 import { type Answer, emitAnswer } from './answer.ts';
 import { emitCached } from './cached.ts';
@@ -20,7 +21,6 @@ export const DATA = { records: 0, offset: 8, hasRdtscp: 16, bases: 24, asked: 32
 export const DATA_BYTES = 48;
 
 const SYS_CLOCK_GETTIME = 228;
-const CLOCK_MONOTONIC_RAW = 4;
 const NSEC_PER_SEC = 1_000_000_000;
 const TIMESPEC_BYTES = 16;
 

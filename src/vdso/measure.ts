@@ -2,6 +2,7 @@
  * A second image, for measuring: loops in machine code around the functions of the first, so that no JavaScript stands
  * between two calls. Each function takes one address, of a block of u64 words, and leaves its results there.
  */
+import { CLOCK_MONOTONIC } from '../abi/clock-id.ts';
 import { type Code, CodeBuilder, type Context } from './code.ts';
 import {
   eax,
@@ -61,7 +62,6 @@ export const BRACKET_LOOP_BYTES = 56;
 export const MEASURE_DATA_BYTES = 8;
 
 const SYS_CLOCK_GETTIME = 228;
-const CLOCK_MONOTONIC = 1;
 const KEPT: readonly Register[] = [rbx, rbp, r12, r13, r14, r15];
 
 export function measureCode(): Code {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { CLOCK_MONOTONIC_RAW } from '../../src/abi/clock-id.ts';
 import { hostClock, hostLine } from '../../src/machine/host-clock.ts';
-import { CLOCK_MONOTONIC_RAW, isUnavailable, openSys } from '../../src/machine/sys.ts';
+import { isUnavailable, openSys } from '../../src/machine/sys.ts';
 
 const sys = openSys();
 const skip = isUnavailable(sys) && sys.unavailable;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME } from '../../src/abi/clock-id.ts';
 import type { ClockName } from '../../src/machine/kernel-clocks.ts';
 import { nodeClocks } from '../../src/machine/node-clocks.ts';
-import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME } from '../../src/machine/sys.ts';
 import { sysHere } from './live-here.ts';
 
 const IDS = { realtime: CLOCK_REALTIME, monotonic: CLOCK_MONOTONIC, boottime: CLOCK_BOOTTIME } as const;

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { CLOCK_MONOTONIC_RAW } from '../../src/abi/clock-id.ts';
 import { encodePvti, PVTI_PER_PAGE, PVTI_SIZE, type Pvti } from '../../src/abi/pvti.ts';
 import { lineAt } from '../../src/guest/sequence.ts';
-import { CLOCK_MONOTONIC_RAW, isUnavailable, openSys, type Sys } from '../../src/machine/sys.ts';
+import { isUnavailable, openSys, type Sys } from '../../src/machine/sys.ts';
 import { LINE_BYTES } from '../../src/vdso/cached.ts';
 import { codeOf } from './emulator.ts';
 import { IMAGE, UNSTABLE } from './hold.ts';
