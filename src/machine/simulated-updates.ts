@@ -16,7 +16,10 @@ export type UpdateKind = (typeof UPDATES)[number];
 /** ns: how far `ahead` and `behind` move the clock. */
 export const STEP_NS = 1_000_000n;
 /** ns: the same for `set-clock`: more than the host's thread may be held up between the two calls. */
-export const SET_STEP_NS = 60_000_000_000n;
+export const SET_STEP_NS = 10_000_000_000n;
+
+/** ns: where a clock begins that is to be set back many times, as time that runs below 0 is near 2^64. */
+const FAR_FROM_ZERO_NS = 1n << 60n;
 
 /** Returns the update as a function, to be called once for each. `steppingBack` is called while no line is current. */
 export function updateOf(
@@ -31,6 +34,7 @@ export function updateOf(
     case 'ahead':
       return () => shift(hypervisor, STEP_NS, () => {});
     case 'behind':
+      hypervisor.setClock({ clock: FAR_FROM_ZERO_NS, flags: 0 });
       return () => shift(hypervisor, -STEP_NS, steppingBack);
     case 'set-clock':
       return () => hypervisor.setClock({ clock: hypervisor.getClock().clock + SET_STEP_NS, flags: 0 });

@@ -10,9 +10,10 @@ import { WALL_CLOCK_BYTES } from '../abi/wall-clock.ts';
 import type { Flavour } from '../hypervisor/flavours.ts';
 import { attachKvm, createKvm, type KvmHypervisor, type KvmOptions } from '../hypervisor/kvm.ts';
 import type { MasterCopy } from '../hypervisor/master-copy.ts';
-import { createWords, sharedMemory } from '../hypervisor/shared-memory.ts';
+import { createWords } from '../hypervisor/shared-memory.ts';
 import { emptyLines, type LineWords, noteLine } from './published-lines.ts';
 import { simulatedClock } from './simulated-clock.ts';
+import { simulatedHostCpu } from './simulated-host-cpu.ts';
 
 const PAGE_BYTES = 4096;
 
@@ -82,7 +83,7 @@ export function kick(vm: Pick<SimulatedVm, 'kicks'>, vcpu: number): void {
 
 function optionsOf(vm: Omit<SimulatedVm, 'matchingOffset'>): KvmOptions {
   const hostClock = simulatedClock(vm.tscHz);
-  const memory = sharedMemory({
+  const memory = simulatedHostCpu({
     memory: vm.memory,
     words: vm.words,
     hostClock,

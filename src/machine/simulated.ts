@@ -50,7 +50,7 @@ export interface StressCounts {
 }
 
 /** An update holds every vCPU out of the guest for some microseconds: without a pause none would ever get to read. */
-const PAUSE_MS = 0.02;
+const PAUSE_MS = 0.01;
 /** For a thread to do what it was asked for, beside the time that it was given: on a machine that is busy with other things. */
 const GRACE_MS = 60_000;
 
