@@ -13,11 +13,10 @@ import type { LiveMachine } from './live.ts';
 import { atomicLoads } from './loads.ts';
 import { vdsoClockGettime } from './vdso-symbol.ts';
 
-/** Bases first; behind them the word that the image sets where it asked the kernel, a sample, and a word for fences. */
+/** Bases first; behind them the word that the image sets where it asked the kernel, and a sample. */
 const ASKED_AT = CLOCK_PAGE_BYTES;
 const SAMPLE_AT = CLOCK_PAGE_BYTES + CLOCK_BASE_BYTES;
 const PAGE_BYTES = 1024;
-const FENCE_AT = PAGE_BYTES - 4;
 
 const UNREADABLE = 2n ** 64n - 1n;
 const CLOCKSOURCE = '/sys/devices/system/clocksource/clocksource0/current_clocksource';
@@ -125,16 +124,17 @@ function toCacheLine(address: bigint): { address: bigint; offset: number } {
 }
 
 /** Stores that no other store passes, over a page of this process. */
-function pageCpu(page: ArrayBuffer): TimekeeperCpu {
+export function pageCpu(page: ArrayBufferLike): TimekeeperCpu {
   const words = new Uint32Array(page);
   const longs = new BigUint64Array(page);
   const { load32, load64 } = atomicLoads(page);
+  const fence = new Int32Array(1);
   return {
     load32,
     load64,
     store32: (address, value) => void Atomics.store(words, address >>> 2, value),
     store64: (address, value) => void Atomics.store(longs, address >>> 3, value),
     writeBarrier: () => {}, // every store is an Atomics.store
-    fence: () => void Atomics.exchange(words, FENCE_AT >>> 2, 0), // a locked operation
+    fence: () => void Atomics.exchange(fence, 0, 0), // a locked operation
   };
 }
