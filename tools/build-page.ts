@@ -1,40 +1,97 @@
 /**
- * Makes the page into one folder of plain files that any static host can serve: its TypeScript and the layers below it as
- * one script each for the page and its worker, uPlot beside them. `npm run build:page` puts it into dist/page, without the
- * view that needs a server of its own; the build of the package puts the whole of it into dist/web.
+ * Makes the page into one folder of plain files that any static host can serve. `npm run build:page` puts it into dist/page,
+ * without the view that needs a server of its own; the build of the package puts the whole of it into dist/web.
+ *
+ * The page and the layers below it become a script for each entry. Only the guest's readers, and what they import, stay files of
+ * their own with each line where it is in the source: the page asks a reader's stack which line runs, and shows that line.
  */
 import { copyFileSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { createRequire, stripTypeScriptTypes } from 'node:module';
 import path from 'node:path';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 
 const root = path.join(import.meta.dirname, '..');
 const plots = path.dirname(createRequire(import.meta.url).resolve('uplot'));
 
-/** Scripts that the page starts by name: itself, and its workers. */
+/** Scripts that are started by name: the page itself, and its workers. */
 const ENTRIES = ['web/main.ts', ...globSync('web/**/*-worker.ts', { cwd: root })];
+const READERS = 'src/guest/';
+const RELATIVE_IMPORT = /(\bfrom\s*|\bimport\s*)'(\.[^']*)\.ts'/g;
 
 /** `served`: by `kvmclock serve`, whose events the view of this machine lives on. */
 export async function buildPage(out: string, served: boolean): Promise<void> {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
+  const readers = new Set<string>();
   await build({
     absWorkingDir: root,
     entryPoints: ENTRIES,
     entryNames: '[name]',
+    chunkNames: '[name]-[hash]',
     outdir: out,
     bundle: true,
+    splitting: true,
     minify: true,
     format: 'esm',
     target: 'es2022',
     charset: 'utf8',
     logLevel: 'warning',
+    plugins: [keepReaders(readers)],
   });
-  const page = readFileSync(path.join(root, 'web/index.html'), 'utf8');
-  writeFileSync(path.join(out, 'index.html'), asBuilt(page, served));
-  for (const file of ['style.css', 'icon.svg']) copyFileSync(path.join(root, 'web', file), path.join(out, file));
+  for (const file of closure(readers)) {
+    writeReader(out, file);
+    if (file.startsWith(READERS)) copyInto(out, file, `${file.replace('src', 'source')}.txt`); // as it is, to be shown
+  }
+  writeFileSync(path.join(out, 'index.html'), asBuilt(readFileSync(path.join(root, 'web/index.html'), 'utf8'), served));
+  for (const file of globSync('web/*.{css,svg}', { cwd: root })) copyInto(out, file, path.basename(file));
   copyFileSync(path.join(plots, 'uPlot.iife.min.js'), path.join(out, 'uplot.js'));
   copyFileSync(path.join(plots, 'uPlot.min.css'), path.join(out, 'uplot.css'));
+}
+
+/** Leaves every import of a file of src/guest as it is, and adds it to `kept`. All scripts stand in one folder, beside src. */
+function keepReaders(kept: Set<string>): Plugin {
+  return {
+    name: 'keep-readers',
+    setup({ onResolve }) {
+      onResolve({ filter: /^\..*\.ts$/ }, ({ path: target, resolveDir }) => {
+        const file = path.relative(root, path.join(resolveDir, target));
+        if (!file.startsWith(READERS)) return undefined;
+        kept.add(file);
+        return { path: `./${asJavaScript(file)}`, external: true };
+      });
+    },
+  };
+}
+
+/** `files`, and whatever they import. */
+function closure(files: Iterable<string>): Set<string> {
+  const all = new Set(files);
+  for (const file of all) {
+    for (const [, , target] of strip(file).matchAll(RELATIVE_IMPORT)) {
+      all.add(path.join(path.dirname(file), `${target}.ts`)); // the loop goes on to what is added
+    }
+  }
+  return all;
+}
+
+function writeReader(out: string, file: string): void {
+  const target = path.join(out, asJavaScript(file));
+  mkdirSync(path.dirname(target), { recursive: true });
+  writeFileSync(target, strip(file).replaceAll(RELATIVE_IMPORT, "$1'$2.js'"));
+}
+
+/** The file with blanks where its types were: every line and column stays. */
+function strip(file: string): string {
+  return stripTypeScriptTypes(readFileSync(path.join(root, file), 'utf8'));
+}
+
+function asJavaScript(file: string): string {
+  return file.replace(/\.ts$/, '.js');
+}
+
+function copyInto(out: string, file: string, as: string): void {
+  mkdirSync(path.dirname(path.join(out, as)), { recursive: true });
+  copyFileSync(path.join(root, file), path.join(out, as));
 }
 
 /** The document with the built script in it; and without what is marked as needing the server, where there is none. */

@@ -2,17 +2,20 @@
  * The page: one view at a time, chosen by the address's fragment, so that a link leads to what is shown. A view begins when
  * it is first shown.
  */
-import { startMachine } from './machine/machine.ts';
-
 /** What stands after the view's name in the fragment (`#race/...`) is the view's own; it is told whenever it changes. */
 type View = (section: HTMLElement, rest: string) => void;
 
-const VIEWS: Readonly<Record<string, View>> = { machine: startMachine };
+/** Each is loaded when it is first shown. */
+const VIEWS: Readonly<Record<string, () => Promise<View>>> = {
+  machine: async () => (await import('./machine/machine.ts')).startMachine,
+  race: async () => (await import('./race/race.ts')).startRace,
+  matrix: async () => (await import('./matrix/matrix.ts')).startMatrix,
+};
 
 const sections = [...document.querySelectorAll<HTMLElement>('[data-view]')];
 
-function show(): void {
-  const [name = '', rest = ''] = splitOnce(decodeURIComponent(location.hash.slice(1)), '/');
+async function show(): Promise<void> {
+  const [name = '', rest = ''] = splitOnce(location.hash.slice(1), '/');
   const section = sections.find(({ id }) => id === name) ?? sections[0]!;
   for (const other of sections) other.hidden = other !== section;
   for (const link of document.querySelectorAll('nav a')) {
@@ -20,7 +23,8 @@ function show(): void {
     else link.removeAttribute('aria-current');
   }
   document.title = `${section.getAttribute('data-view')} - kvmclock`;
-  VIEWS[section.id]!(section, section.id === name ? rest : '');
+  const start = await VIEWS[section.id]!();
+  start(section, section.id === name ? rest : '');
 }
 
 function splitOnce(text: string, at: string): string[] {
@@ -28,5 +32,5 @@ function splitOnce(text: string, at: string): string[] {
   return index < 0 ? [text] : [text.slice(0, index), text.slice(index + 1)];
 }
 
-addEventListener('hashchange', show);
-show();
+addEventListener('hashchange', () => void show());
+void show();

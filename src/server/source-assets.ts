@@ -1,6 +1,6 @@
 /**
- * The page from source: its own TypeScript with the types taken out, the layers that it stands on below /src, and uPlot out of
- * its package. Files are read when they are asked for, so that an edit is seen at the next load.
+ * The page from source: its own TypeScript with the types taken out, the layers that it stands on below /src, the readers' own
+ * text below /source, and uPlot out of its package. Files are read when they are asked for, so that an edit is seen at the next load.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { createRequire, stripTypeScriptTypes } from 'node:module';
@@ -22,6 +22,12 @@ export function sourceAssets(root: string): Assets {
     add(`/${path.posix.relative('web', file)}`, path.join(root, file));
   }
   for (const file of globSync(LAYERS, { cwd: root })) add(`/${file}`, path.join(root, file));
+  for (const file of globSync('guest/*.ts', { cwd: path.join(root, 'src') })) {
+    assets.set(`/source/${file}.txt`, {
+      type: TYPES['.txt']!,
+      bytes: () => readFileSync(path.join(root, 'src', file)),
+    });
+  }
   const plots = path.dirname(resolve('uplot'));
   add('/uplot.js', path.join(plots, 'uPlot.iife.min.js'));
   add('/uplot.css', path.join(plots, 'uPlot.min.css'));

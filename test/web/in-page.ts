@@ -16,7 +16,7 @@ export function unnamed(): string[] {
   };
   const wanted = 'button, a, summary, select, input, textarea, nav, section, [role=img], [role=region], [tabindex="0"]';
   return [...document.querySelectorAll(wanted)]
-    .filter((element) => nameOf(element).trim() === '')
+    .filter((element) => element.checkVisibility({ visibilityProperty: true }) && nameOf(element).trim() === '')
     .map((element) => element.outerHTML.slice(0, 100));
 }
 

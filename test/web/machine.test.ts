@@ -217,7 +217,7 @@ describe('the view of this machine', { skip }, () => {
   test('it is worked by keyboard alone: everything that can be used is reached in order', async (t) => {
     const [, page] = await watching(t);
     const reached: string[] = [];
-    for (let step = 0; step < 7; step++) {
+    for (let step = 0; step < 9; step++) {
       await page.keyboard.press('Tab');
       reached.push(
         await page.evaluate(
@@ -225,7 +225,7 @@ describe('the view of this machine', { skip }, () => {
         ),
       );
     }
-    assert.deepEqual(reached.slice(0, 2), ['To the content', 'This machine']);
+    assert.deepEqual(reached.slice(0, 4), ['To the content', 'This machine', 'The race', 'The matrix']);
     assert.deepEqual(
       reached.filter((id) => id.startsWith('offset-')),
       ['offset-against', 'offset-span', 'offset-hold'],

@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, describe, type TestContext, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { check } from '../../src/checker/check.ts';
+import { LETTERS, mostTelling } from '../../src/checker/explain.ts';
+import { matrix } from '../../src/checker/matrix.ts';
+import { type Configuration, DEFAULT_CONFIGURATION } from '../../src/checker/scenarios.ts';
+import { type Assets, builtAssets, pageAssets } from '../../src/server/assets.ts';
+import { buildPage } from '../../tools/build-page.ts';
+import { serving } from '../server/serving.ts';
+import { keepScreenshot, NARROW, newPage, type PageOptions, skip, WIDE } from './browser.ts';
+import { faint, overflow, shifted, unnamed, watchShifts } from './in-page.ts';
+
+const THREAD: Configuration = { ...DEFAULT_CONFIGURATION, reader: 'rfc', writer: '2014' };
+
+const folder = mkdtempSync(path.join(tmpdir(), 'kvmclock-page-'));
+after(() => rmSync(folder, { recursive: true }));
+
+/** The page as a static host has it: what needs the server is not there. */
+async function staticAssets(): Promise<Assets> {
+  await buildPage(folder, false);
+  const assets = builtAssets(folder);
+  return new Map([...assets, ['/', assets.get('/index.html')!]]);
+}
+
+async function opened(t: TestContext, hash: string, options: PageOptions = {}, assets?: Assets): Promise<Page> {
+  const page = await newPage(t, options);
+  const server = await serving(t, {}, { assets: assets ?? (await pageAssets()) });
+  await page.goto(`http://127.0.0.1:${server.port}/${hash}`);
+  return page;
+}
+
+const text = (page: Page, id: string) => page.locator(`#${id}`).innerText();
+const ready = (page: Page, id: string) =>
+  page.waitForFunction((select) => document.querySelectorAll(`#${select} option`).length > 0, id);
+const choice = (page: Page, view: string, name: string) => page.locator(`#${view}-form`).getByLabel(name);
+const traced = (page: Page) => page.waitForFunction(() => !document.getElementById('race-trace')!.hidden);
+
+/** One click, and the trace is there. */
+async function threadExample(page: Page): Promise<void> {
+  await ready(page, 'race-reader');
+  await page.getByRole('button', { name: "The thread's example" }).click();
+  await traced(page);
+}
+
+async function steppedToTheEnd(page: Page): Promise<void> {
+  const forward = page.getByRole('button', { name: 'Forward' });
+  while (await forward.isEnabled()) await forward.click();
+}
+
+describe('the view of the race', { skip }, () => {
+  for (const [how, assets] of [
+    ['from source', pageAssets],
+    ['as a static folder', staticAssets],
+  ] as const) {
+    test(`one click finds the thread's race, and it is stepped to its end, line by line: ${how}`, async (t) => {
+      const page = await opened(t, '#race', {}, await assets());
+      await threadExample(page);
+      const { states, violated } = check(THREAD);
+      const race = mostTelling(violated)!;
+      assert.equal(new URL(page.url()).hash, `#race/${race.replay}`);
+      assert.match(
+        await text(page, 'race-status'),
+        new RegExp(`^${states.toLocaleString('en-US')} states in .* 5 of 6`),
+      );
+      assert.match(await text(page, 'race-trace-title'), new RegExp(`^stale-begin.*: ${race.steps} steps$`));
+      assert.equal(await text(page, 'race-at'), `step 1 of ${race.steps}`);
+      await steppedToTheEnd(page);
+      assert.equal(await text(page, 'race-at'), `step ${race.steps} of ${race.steps}`);
+      assert.match(await text(page, 'race-why'), /told of update 1; the stable bit that it used is of update 0\./);
+      assert.equal(
+        await text(page, 'race-outlook'),
+        'The call has returned 117 ns. The record of vCPU 1 itself gives 110 ns.',
+      );
+      const line = await page.locator('#race-source [aria-current] code').innerText();
+      assert.ok(readFileSync('src/guest/rfc.ts', 'utf8').split('\n').includes(line), line);
+      assert.match(line, /if \(!readRetry\(cpu, pvti, version\)\) return ns;/);
+      assert.match(
+        await text(page, 'race-source-inner'),
+        /^sequence\.ts:\d+\s+return cpu\.load32\(pvti \+ PVTI\.version\) !== version;$/,
+      );
+      if (how !== 'from source') assert.equal(await page.locator('#machine').count(), 0);
+    });
+  }
+
+  test('it steps back as it stepped forward, by buttons, by the slider and by the steps themselves', async (t) => {
+    const page = await opened(t, '#race');
+    await threadExample(page);
+    const seen: string[] = [];
+    const state = async () =>
+      `${await text(page, 'race-at')} ${await text(page, 'race-outlook')} ${await text(page, 'race-records')}`;
+    for (let step = 0; step < 19; step++) {
+      seen.push(await state());
+      await page.getByRole('button', { name: 'Forward' }).click();
+    }
+    for (const before of seen.toReversed()) {
+      await page.getByRole('button', { name: 'Back' }).click();
+      assert.equal(await state(), before);
+    }
+    await page.getByRole('slider').press('End');
+    assert.equal(await text(page, 'race-at'), 'step 20 of 20');
+    await page.getByRole('slider').press('ArrowLeft');
+    assert.equal(await text(page, 'race-at'), 'step 19 of 20');
+    await page.getByRole('button', { name: 'step 12', exact: true }).click();
+    assert.equal(await state(), seen[11]);
+    assert.equal(await page.locator('#race-lanes [aria-current=step] button').innerText(), '12');
+  });
+
+  test('it colours each word of a record by its update, and says so in words too', async (t) => {
+    const page = await opened(t, '#race');
+    await threadExample(page);
+    await page.getByRole('button', { name: 'Last' }).click();
+    const classes = await page
+      .locator('#race-records .update')
+      .evaluateAll((cells) => cells.map((cell) => `${cell.className.match(/update-\d/)![0]} ${cell.textContent}`));
+    assert.equal(classes.length, 10);
+    for (const [place, words] of classes.entries()) {
+      assert.match(words, place % 2 === 0 ? /^update-0 .*of update 0$/ : /^update-1 .*of update 1$/);
+    }
+    const colours = await page
+      .locator('#race-records .update')
+      .evaluateAll((cells) => cells.map((cell) => getComputedStyle(cell).backgroundColor));
+    assert.equal(new Set(colours).size, 2);
+  });
+
+  test('an address opens its trace, and one that is none says so', async (t) => {
+    const { replay, steps } = mostTelling(check(THREAD).violated)!;
+    const page = await opened(t, `#race/${replay}`);
+    await traced(page);
+    assert.equal(await text(page, 'race-at'), `step 1 of ${steps}`);
+    assert.equal(await text(page, 'race-replay'), `kvmclock replay '${replay}'`);
+    assert.equal(await choice(page, 'race', 'Writer').inputValue(), '2014');
+    for (const wrong of ['nonsense', `${replay}QQQQ`, 'rfc~kvm~2014~unstable~sc~v2t1c1~']) {
+      await page.evaluate((hash) => {
+        location.hash = hash;
+      }, `#race/${wrong}`);
+      await page.waitForFunction(() => document.getElementById('race-trace')!.hidden);
+      assert.match(await text(page, 'race-status'), /^The address holds no execution that can be stepped: /);
+      await page.goBack();
+      await traced(page);
+    }
+  });
+
+  test('what holds is said to hold, and a sound configuration shows no trace', async (t) => {
+    const page = await opened(t, '#race');
+    await ready(page, 'race-reader');
+    await choice(page, 'race', 'Reader').selectOption('landed');
+    await choice(page, 'race', 'Held out').selectOption('all');
+    await page.getByRole('button', { name: 'Check' }).click();
+    await page.waitForFunction(() =>
+      document.getElementById('race-status')!.textContent!.includes('nothing is violated'),
+    );
+    const verdicts = await page.locator('#race-always td:last-child').allInnerTexts();
+    assert.deepEqual(verdicts, Array(6).fill('holds'));
+    assert.match(
+      (await page.locator('#race-sometimes td:last-child').allInnerTexts()).join(),
+      /^(seen: \d+ steps,?){4}$/,
+    );
+    assert.equal(await page.locator('#race-trace').isVisible(), false);
+  });
+
+  test('store buffers are shown where there are any, and empty when their stores have reached memory', async (t) => {
+    const { violated } = check({ ...DEFAULT_CONFIGURATION, reader: 'rfc', memory: 'tso' });
+    const page = await opened(t, `#race/${mostTelling(violated)!.replay}`);
+    await traced(page);
+    const shown: string[] = [];
+    for (
+      const forward = page.getByRole('button', { name: 'Forward' });
+      await forward.isEnabled();
+      await forward.click()
+    ) {
+      shown.push(await text(page, 'race-buffers'));
+    }
+    assert.ok(
+      shown.some((list) => /: \w.* = \w/.test(list)),
+      'a store waits',
+    );
+    assert.ok(
+      shown.some((list) => /: nothing/.test(list)),
+      'and is gone',
+    );
+  });
+
+  test('a search can be cancelled, and another begun', async (t) => {
+    const page = await opened(t, '#race');
+    await ready(page, 'race-reader');
+    await choice(page, 'race', 'Memory').selectOption('tso');
+    await choice(page, 'race', 'Calls').selectOption('2');
+    await choice(page, 'race', 'Writer').selectOption('today');
+    await page.getByRole('button', { name: 'Check' }).click();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.waitForFunction(() => document.getElementById('race-status')!.textContent === 'Cancelled.');
+    await threadExample(page);
+  });
+
+  for (const scheme of ['light', 'dark'] as const) {
+    for (const width of [NARROW, WIDE]) {
+      test(`it is readable, named, no wider than its window, and stands still: ${scheme}, ${width} px`, async (t) => {
+        const page = await opened(t, '#race', { width, scheme });
+        await threadExample(page);
+        await page.getByLabel('every operation').check();
+        await page.getByLabel('every operation').uncheck();
+        await page.waitForFunction(() => document.querySelectorAll('#race-source li').length > 0);
+        await page.evaluate(watchShifts);
+        await steppedToTheEnd(page);
+        assert.equal(await page.evaluate(shifted), 0);
+        assert.deepEqual(await page.evaluate(faint), []);
+        assert.deepEqual(await page.evaluate(unnamed), []);
+        assert.equal(await page.evaluate(overflow), 0);
+        await keepScreenshot(page, `race-${scheme}-${width}`);
+      });
+    }
+  }
+});
+
+describe('the view of the matrix', { skip }, () => {
+  test('it shows the same verdicts as the command, and each cell leads to its trace', async (t) => {
+    const page = await opened(t, '#matrix');
+    await ready(page, 'matrix-reader');
+    await choice(page, 'matrix', 'Reader').selectOption('rfc');
+    await choice(page, 'matrix', 'Writer').selectOption('xen');
+    await page.getByRole('button', { name: 'Explore' }).click();
+    await page.waitForFunction(() => document.getElementById('matrix-status')!.textContent!.startsWith('All 16'));
+    const cells = await page
+      .locator('#matrix-cells td')
+      .evaluateAll((list) =>
+        list.map((cell) => [cell.textContent!, cell.querySelector('a')?.getAttribute('href') ?? '']),
+      );
+    const verdicts = matrix(['sc'], 'rfc')
+      .filter(({ writer }) => writer === 'xen')
+      .map((configuration) => check(configuration).violated);
+    assert.deepEqual(
+      cells,
+      verdicts.map((violated) => [
+        violated.map(({ property }) => LETTERS[property]).join('') || '-',
+        violated.length === 0 ? '' : `#race/${mostTelling(violated)!.replay}`,
+      ]),
+    );
+    await page.locator('#matrix-cells a').first().click();
+    await traced(page);
+    assert.match(await text(page, 'race-trace-what'), /^rfc under none, writer xen/);
+  });
+
+  test('it can be stopped, and what was explored is kept', async (t) => {
+    const page = await opened(t, '#matrix');
+    await ready(page, 'matrix-reader');
+    await page.getByRole('button', { name: 'Explore' }).click();
+    await page.waitForFunction(() => document.querySelector('#matrix-cells a') !== null);
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.waitForFunction(() => document.getElementById('matrix-status')!.textContent === 'Stopped.');
+    assert.ok((await page.locator('#matrix-cells a').count()) > 0);
+  });
+
+  test('it is readable, named and no wider than its window', async (t) => {
+    const page = await opened(t, '#matrix');
+    await ready(page, 'matrix-reader');
+    await choice(page, 'matrix', 'Reader').selectOption('landed');
+    await page.getByRole('button', { name: 'Explore' }).click();
+    await page.waitForFunction(() => document.getElementById('matrix-status')!.textContent!.startsWith('All 16'));
+    for (const width of [NARROW, WIDE]) {
+      await page.setViewportSize({ width, height: 900 });
+      assert.deepEqual(await page.evaluate(faint), []);
+      assert.deepEqual(await page.evaluate(unnamed), []);
+      assert.equal(await page.evaluate(overflow), 0);
+      await keepScreenshot(page, `matrix-${width}`);
+    }
+  });
+});

@@ -1,0 +1,41 @@
+/** A worker that explores one configuration after the other, and can be stopped in the middle of one. */
+import type { Configuration } from '../../src/checker/scenarios.ts';
+import type { Answer, TimedVerdict } from './check-worker.ts';
+
+/** In the built page everything stands in one folder, and ends in .js. */
+const SCRIPT = import.meta.url.endsWith('.ts') ? './check-worker.ts' : './check-worker.js';
+
+export class Explorer {
+  #worker: Worker | undefined;
+  #stop: (() => void) | undefined;
+
+  /** The verdict; undefined where it was stopped. Rejects where the configuration is none. */
+  explore(
+    configuration: Configuration,
+    onProgress: (states: number, expanded: number) => void = () => {},
+  ): Promise<TimedVerdict | undefined> {
+    this.stop();
+    this.#worker ??= new Worker(new URL(SCRIPT, import.meta.url), { type: 'module' });
+    const worker = this.#worker;
+    return new Promise((resolve, reject) => {
+      this.#stop = () => resolve(undefined);
+      worker.onerror = (event) => reject(new Error(event.message || 'the checker cannot be loaded'));
+      worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+        if ('states' in data) return onProgress(data.states, data.expanded);
+        this.#stop = undefined;
+        if ('verdict' in data) resolve(data.verdict);
+        else reject(new Error(data.failed));
+      };
+      worker.postMessage(configuration);
+    });
+  }
+
+  /** Ends what is being explored; the next begins in a new worker. */
+  stop(): void {
+    if (this.#stop === undefined) return;
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    this.#stop();
+    this.#stop = undefined;
+  }
+}
