@@ -8,7 +8,7 @@ import { MSR_KVM_SYSTEM_TIME_NEW } from '../src/abi/msr.ts';
 import { landed } from '../src/guest/landed.ts';
 import { createHypervisor } from '../src/hypervisor/hypervisor.ts';
 import { createWords, sharedMemory } from '../src/hypervisor/shared-memory.ts';
-import { simulatedClock } from '../src/machine/simulated-clock.ts';
+import { simulatedClock } from '../src/machine/simulated/clock.ts';
 
 /** Why the guest stopped: it wants a model-specific register, or is done. `fault`: inject #GP. */
 export interface Exit {

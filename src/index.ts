@@ -15,6 +15,6 @@ export { createWords, type GuestRegion, sharedMemory } from './hypervisor/shared
 export type { XenHypervisor, XenOptions } from './hypervisor/xen.ts';
 export { type Clock, type ClockOptions, openClock } from './machine/clock.ts';
 export type { ClockName, KernelClocks } from './machine/kernel-clocks.ts';
-export { simulatedClock } from './machine/simulated-clock.ts';
+export { simulatedClock } from './machine/simulated/clock.ts';
 export { scaleDelta } from './scale/scale-delta.ts';
 export { type TimeScale, timeScale, tscKhz, tscToNs } from './scale/time-scale.ts';

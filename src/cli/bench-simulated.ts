@@ -3,8 +3,8 @@
 import { READERS, type ReaderName } from '../guest/readers.ts';
 import { FLAVOURS } from '../hypervisor/flavours.ts';
 import type { Base, FlavourName, Freeze, Writer } from '../hypervisor/policy.ts';
-import { SimulatedMachine } from '../machine/simulated.ts';
-import { UPDATES } from '../machine/simulated-updates.ts';
+import { SimulatedMachine } from '../machine/simulated/simulated.ts';
+import { UPDATES } from '../machine/simulated/updates.ts';
 import type { Effort } from '../report/bench.ts';
 import { benchSimulated } from '../report/bench-simulated.ts';
 import { IN_TYPESCRIPT, readersTable } from '../report/costs-text.ts';

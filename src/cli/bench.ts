@@ -1,6 +1,6 @@
 import { openClock } from '../machine/clock.ts';
 import { type LiveMachine, openLive } from '../machine/live.ts';
-import { SimulatedMachine } from '../machine/simulated.ts';
+import { SimulatedMachine } from '../machine/simulated/simulated.ts';
 import { isUnavailable, type Unavailable } from '../machine/sys.ts';
 import { benchJavaScript, benchReaders, type Effort, type ReaderCost } from '../report/bench.ts';
 import { benchSimulated } from '../report/bench-simulated.ts';

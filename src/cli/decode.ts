@@ -1,8 +1,8 @@
 /** `kvmclock decode FILE`: the records in a memory image or an ELF core. */
-import { decodeImage, type Where } from '../report/decode.ts';
-import { decodeText } from '../report/decode-text.ts';
+import { decodeImage, type Where } from '../report/decode/decode.ts';
+import { decodeText } from '../report/decode/decode-text.ts';
+import { ImageError, openImage } from '../report/decode/memory-image.ts';
 import { toJson } from '../report/json.ts';
-import { ImageError, openImage } from '../report/memory-image.ts';
 import { progressOn } from '../report/text.ts';
 import { type Args, defineCommand, EXIT_OK, type Io, UsageError } from './command.ts';
 import { parseCount, parseU64 } from './numbers.ts';

@@ -1,11 +1,11 @@
-import { Guest } from '../machine/kvm-guest.ts';
+import { Guest } from '../machine/kvm/guest.ts';
 import type { Effort } from '../report/bench.ts';
 import { readersTable } from '../report/costs-text.ts';
 import { toJson } from '../report/json.ts';
 import { grouped, progressOn } from '../report/text.ts';
-import { benchGuest } from '../report/vm-bench.ts';
-import { hostCosts } from '../report/vm-costs.ts';
-import { hostText } from '../report/vm-costs-text.ts';
+import { benchGuest } from '../report/vm/bench.ts';
+import { hostCosts } from '../report/vm/costs.ts';
+import { hostText } from '../report/vm/costs-text.ts';
 import { defineCommand, EXIT_OK } from './command.ts';
 import { CLOCK_OPTION, parseClock, parseWithin, withKvm } from './vm-host.ts';
 

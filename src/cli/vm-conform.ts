@@ -1,7 +1,7 @@
-import { conform } from '../report/conform.ts';
-import { conformText } from '../report/conform-text.ts';
 import { toJson } from '../report/json.ts';
 import { progressOn } from '../report/text.ts';
+import { conform } from '../report/vm/conform.ts';
+import { conformText } from '../report/vm/conform-text.ts';
 import { defineCommand, EXIT_OK } from './command.ts';
 import { CLOCK_OPTION, parseClock, withKvm } from './vm-host.ts';
 

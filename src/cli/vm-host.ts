@@ -1,5 +1,5 @@
 /** What the vm commands have in common: the real KVM, or the reason why there is none. */
-import { type Kvm, openKvm } from '../machine/kvm.ts';
+import { type Kvm, openKvm } from '../machine/kvm/kvm.ts';
 import { isUnavailable } from '../machine/sys.ts';
 import { toJson } from '../report/json.ts';
 import { EXIT_USAGE, type Io, type Option, UsageError } from './command.ts';

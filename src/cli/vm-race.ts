@@ -1,8 +1,8 @@
 import { toJson } from '../report/json.ts';
 import { progressOn } from '../report/text.ts';
-import { raceMany, UPDATES } from '../report/vm-race.ts';
-import { raceText } from '../report/vm-race-text.ts';
-import { staleTimes } from '../report/vm-stale.ts';
+import { raceMany, UPDATES } from '../report/vm/race.ts';
+import { raceText } from '../report/vm/race-text.ts';
+import { staleTimes } from '../report/vm/stale.ts';
 import { defineCommand, EXIT_OK } from './command.ts';
 import { CLOCK_OPTION, parseClock, parseName, parseWithin, withKvm } from './vm-host.ts';
 

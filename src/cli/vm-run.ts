@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Kvm } from '../machine/kvm.ts';
-import { type MachineOptions, runImage } from '../machine/kvm-machine.ts';
-import { GuestError } from '../machine/kvm-thread.ts';
-import { ImageError } from '../machine/multiboot.ts';
+import type { Kvm } from '../machine/kvm/kvm.ts';
+import { type MachineOptions, runImage } from '../machine/kvm/machine.ts';
+import { ImageError } from '../machine/kvm/multiboot.ts';
+import { GuestError } from '../machine/kvm/thread.ts';
 import { toJson } from '../report/json.ts';
 import { defineCommand, type Io, UsageError } from './command.ts';
 import { CLOCK_OPTION, parseClock, parseWithin, withKvm } from './vm-host.ts';

@@ -1,8 +1,8 @@
-import { Guest } from '../machine/kvm-guest.ts';
-import { MAX_GUEST_VCPUS } from '../machine/kvm-guest-memory.ts';
+import { Guest } from '../machine/kvm/guest.ts';
+import { MAX_GUEST_VCPUS } from '../machine/kvm/guest-memory.ts';
 import { toJson } from '../report/json.ts';
 import { grouped, type Output, progressOn, styled, table } from '../report/text.ts';
-import { STRESS_READERS, type StressReport, stress } from '../report/vm-stress.ts';
+import { STRESS_READERS, type StressReport, stress } from '../report/vm/stress.ts';
 import { formatNs } from '../scale/duration.ts';
 import { defineCommand, EXIT_OK } from './command.ts';
 import { CLOCK_OPTION, parseClock, parseName, parseWithin, withKvm } from './vm-host.ts';

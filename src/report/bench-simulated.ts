@@ -3,8 +3,8 @@
  * that machine. It says what the interface costs around a reader, not what a reader costs in machine code.
  */
 import { READERS, type ReaderName } from '../guest/readers.ts';
-import type { SimulatedMachine } from '../machine/simulated.ts';
-import { RAW_TSC } from '../machine/simulated-readers.ts';
+import { RAW_TSC } from '../machine/simulated/readers.ts';
+import type { SimulatedMachine } from '../machine/simulated/simulated.ts';
 import type { Effort, ReaderCost } from './bench.ts';
 import { spreadOf } from './statistics.ts';
 

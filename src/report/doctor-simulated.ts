@@ -1,7 +1,7 @@
 /** What the doctor finds on the simulated machine: the same looks as on the live one, at a VM of our own. */
 import { availableParallelism } from 'node:os';
 import { type RecordReport, recordReport } from '../guest/record-report.ts';
-import { SimulatedMachine } from '../machine/simulated.ts';
+import { SimulatedMachine } from '../machine/simulated/simulated.ts';
 import type { Effort } from './bench.ts';
 import { benchSimulated } from './bench-simulated.ts';
 import { type DriftReport, driftBetween, type Pairing } from './drift.ts';

@@ -1,13 +1,13 @@
 /**
  * The clock of a simulated VM under stress: its host updates as fast as its guest can still get on, while every vCPU reads. What
- * each count means stands with the loop that counts, in machine/simulated-reading.ts.
+ * each count means stands with the loop that counts, in machine/simulated/reading.ts.
  */
 import { FLAVOURS, type Flavour } from '../hypervisor/flavours.ts';
 import type { Base, FlavourName, Freeze, Writer } from '../hypervisor/policy.ts';
-import { SimulatedMachine } from '../machine/simulated.ts';
-import { type ReaderSource, readerName } from '../machine/simulated-readers.ts';
-import { type ReadingCounts, totalOf } from '../machine/simulated-reading.ts';
-import type { UpdateKind } from '../machine/simulated-updates.ts';
+import { type ReaderSource, readerName } from '../machine/simulated/readers.ts';
+import { type ReadingCounts, totalOf } from '../machine/simulated/reading.ts';
+import { SimulatedMachine } from '../machine/simulated/simulated.ts';
+import type { UpdateKind } from '../machine/simulated/updates.ts';
 
 export interface StressOptions {
   readonly flavour: FlavourName;

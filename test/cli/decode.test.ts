@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { coreBytes, imageFile, RECORD, withRecords } from '../report/image-files.ts';
+import { coreBytes, imageFile, RECORD, withRecords } from '../report/decode/image-files.ts';
 import { captured } from './captured.ts';
 
 const file = imageFile(withRecords(8192, [4096, 4160]));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { imageFile, sparseFile, withRecords } from '../report/image-files.ts';
+import { imageFile, sparseFile, withRecords } from '../report/decode/image-files.ts';
 import { MAIN, program } from './captured.ts';
 
 describe('kvmclock, the program', () => {

@@ -5,8 +5,8 @@ import path from 'node:path';
 import test from 'node:test';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { dispatch } from '../../src/cli/dispatch.ts';
-import { bootImage } from '../machine/boot-image.ts';
-import { kvmTest } from '../machine/real-kvm.ts';
+import { bootImage } from '../machine/kvm/boot-image.ts';
+import { kvmTest } from '../machine/kvm/real-kvm.ts';
 
 async function kvmclock(...argv: string[]) {
   let [stdout, stderr] = ['', ''];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { READERS } from '../../src/guest/readers.ts';
-import { SimulatedMachine } from '../../src/machine/simulated.ts';
+import { SimulatedMachine } from '../../src/machine/simulated/simulated.ts';
 import { benchSimulated } from '../../src/report/bench-simulated.ts';
 import { type DoctorReport, examine } from '../../src/report/doctor.ts';
 import { doctorText } from '../../src/report/doctor-text.ts';

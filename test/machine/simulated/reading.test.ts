@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PVTI } from '../../../src/abi/pvti.ts';
+import type { GuestCpu, Reader } from '../../../src/guest/cpu.ts';
+import { landed } from '../../../src/guest/landed.ts';
+import { FLAVOURS } from '../../../src/hypervisor/flavours.ts';
+import { SIMULATED_TSC_HZ } from '../../../src/machine/simulated/clock.ts';
+import {
+  createRun,
+  noCounts,
+  type ReadingCounts,
+  RUN,
+  type Run,
+  readUntilStopped,
+} from '../../../src/machine/simulated/reading.ts';
+import { SimulatedVcpu } from '../../../src/machine/simulated/vcpu.ts';
+import { createSimulatedVm, openHypervisor, RECORDS_AT } from '../../../src/machine/simulated/vm.ts';
+
+const HOUR_NS = 3_600_000_000_000n;
+
+/** Guest-physical: nothing of the VM's stands there. */
+const MIXED_AT = RECORDS_AT + 0x400;
+
+type Answer = (cpu: GuestCpu, run: Run, memory: DataView) => bigint | undefined;
+
+/** What a vCPU counts while `answers` are what its reader does, one call each. */
+function counted(answers: readonly Answer[]): ReadingCounts {
+  const vm = createSimulatedVm(1, SIMULATED_TSC_HZ, FLAVOURS.kvmclock);
+  const vcpu = new SimulatedVcpu(vm, 0);
+  vcpu.boot();
+  vcpu.enter();
+  landed(vcpu, RECORDS_AT); // takes a line that was published, for the answers that take none
+  vcpu.leave();
+  const run = createRun();
+  const memory = new DataView(vm.memory);
+  let calls = 0;
+  const reader: Reader = (cpu) => {
+    const answer = answers[calls++]!;
+    if (calls === answers.length) Atomics.store(run.words, RUN.stop, 1);
+    return answer(cpu, run, memory);
+  };
+  return readUntilStopped(vcpu, vm, [reader], run)[0]!;
+}
+
+const say = (ns: bigint) => () => ns;
+
+test('readUntilStopped() counts nothing but the readings when they are in order', () => {
+  assert.deepEqual(counted([say(1n), say(2n), say(3n)]), { ...noCounts(), reads: 3 });
+});
+
+test('readUntilStopped() counts a reading behind the latest as a warp, with the worst, and one equal to it as a stall', () => {
+  const { reads, warps, worstWarpNs, stalls } = counted([say(100n), say(90n), say(100n), say(60n), say(101n)]);
+  assert.deepEqual({ reads, warps, worstWarpNs, stalls }, { reads: 5, warps: 2, worstWarpNs: 40, stalls: 1 });
+});
+
+test('readUntilStopped() does not take it for a warp when the host has set the clock back meanwhile', () => {
+  const setBack = (_: GuestCpu, run: Run): bigint => {
+    Atomics.store(run.latest, 0, 0n);
+    Atomics.add(run.words, RUN.setBacks, 1);
+    return 50n;
+  };
+  const { warps } = counted([say(100n), setBack, say(60n), say(59n)]);
+  assert.equal(warps, 1);
+});
+
+test('readUntilStopped() counts refused readings and repeated rounds', () => {
+  const relaxing = (cpu: GuestCpu): bigint => {
+    cpu.relax();
+    cpu.relax();
+    return 5n;
+  };
+  const { reads, unstable, retries } = counted([() => undefined, relaxing, () => undefined]);
+  assert.deepEqual({ reads, unstable, retries }, { reads: 3, unstable: 2, retries: 2 });
+});
+
+test('readUntilStopped() counts a reading as torn when its timestamp and time were not published together', () => {
+  let before: bigint | undefined;
+  const keep = (cpu: GuestCpu): bigint => {
+    before = cpu.load64(RECORDS_AT + PVTI.tscTimestamp);
+    return landed(cpu, RECORDS_AT)!;
+  };
+  const mixed: Answer = (cpu, _, memory) => {
+    memory.setBigUint64(MIXED_AT + PVTI.tscTimestamp, before!, true);
+    memory.setBigUint64(MIXED_AT + PVTI.systemTime, HOUR_NS, true);
+    cpu.load64(MIXED_AT + PVTI.systemTime);
+    cpu.load64(MIXED_AT + PVTI.tscTimestamp);
+    return HOUR_NS;
+  };
+  const { reads, torn } = counted([keep, mixed, (cpu) => landed(cpu, RECORDS_AT)]);
+  assert.deepEqual({ reads, torn }, { reads: 3, torn: 1 });
+});
+
+test('readUntilStopped() counts a reading by an older line than its vCPU was told of as stale', () => {
+  const vm = createSimulatedVm(1, SIMULATED_TSC_HZ, FLAVOURS.kvmclock);
+  const vcpu = new SimulatedVcpu(vm, 0);
+  vcpu.boot();
+  vcpu.enter();
+  vcpu.leave();
+  const old = new Uint8Array(vm.memory.slice(RECORDS_AT, RECORDS_AT + 32));
+  openHypervisor(vm).refresh();
+  new Uint8Array(vm.memory).set(old, MIXED_AT);
+  const run = createRun();
+  const byOldRecord: Reader = (cpu) => {
+    Atomics.store(run.words, RUN.stop, 1);
+    return landed(cpu, MIXED_AT);
+  };
+  const [{ stale, torn }] = readUntilStopped(vcpu, vm, [byOldRecord], run) as [ReadingCounts];
+  assert.deepEqual({ stale, torn }, { stale: 1, torn: 0 });
+});
