@@ -33,8 +33,9 @@ neither password nor encryption. A fleet is better watched with node_exporter: s
       listen({ host, port, assets, failed, observe: (tell) => observe(version(), tell, failed) }),
     );
     const url = `http://${isIP(server.address) === 6 ? `[${server.address}]` : server.address}:${server.port}/`;
+    const ended = new Promise<void>((resolve) => process.once('SIGTERM', () => resolve())); // before anybody is told
     stdout.write(json ? `${JSON.stringify({ url, address: server.address, port: server.port })}\n` : told(url));
-    await new Promise<void>((resolve) => process.once('SIGTERM', () => resolve()));
+    await ended;
     await server.close();
     return EXIT_OK;
   },
