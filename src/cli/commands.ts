@@ -54,7 +54,7 @@ export const COMMANDS: Commands = {
   },
   vdso: { summary: 'the readers as a shared object for C, Python and others', load: () => import('./vdso.ts') },
   serve: {
-    summary: "a page that shows this machine's clock, and /metrics for Prometheus",
+    summary: "a page: this machine's clock live, the race step by step; and /metrics for Prometheus",
     load: () => import('./serve.ts'),
   },
   vm: { summary: 'run guests on the real KVM: what its clock costs, promises and does', commands: VM_COMMANDS },
