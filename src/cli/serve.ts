@@ -13,8 +13,9 @@ const DEFAULT_PORT = 9788;
 export const command = defineCommand({
   usage: 'serve [--port N] [--host ADDR [--expose]]',
   details: `Answers on ${DEFAULT_HOST} until it is interrupted: a page that shows this machine's clock live and lets the
-checker run in the browser, and /metrics for Prometheus. Looks at the records twice a second, times the readers every 5 s, and once a minute
-reads on all vCPUs at once, which takes each of them for some milliseconds.
+checker run in the browser, and /metrics for Prometheus. Looks at the records twice a second, times
+the readers every 5 s, and once a minute reads on all vCPUs at once, which takes each of them for some
+milliseconds.
 
 Another address than this machine's own wants --expose: whoever reaches it sees this clock, as there is
 neither password nor encryption. A fleet is better watched with node_exporter: see doctor --textfile.`,
