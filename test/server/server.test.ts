@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, test } from 'node:test';
-import { ask, exchange, HOST, listener, sample, serving, until } from './serving.ts';
+import { ASSETS, ask, exchange, HOST, listener, sample, serving, until } from './serving.ts';
 
 describe('the server', () => {
   for (const path of [
@@ -88,6 +89,32 @@ describe('the server', () => {
     ];
     assert.match(await ask(port, 'GET /', HOST), /^HTTP\/1.1 200 /);
     for (const answer of await Promise.all(slow)) assert.match(answer, /^(HTTP\/1.1 408 |$)/);
+  });
+
+  test('the server cuts off a client that asks for much and takes none of it', async (t) => {
+    const large = { type: 'text/plain', bytes: () => Buffer.alloc(64 * 2 ** 20) };
+    const assets = new Map([...ASSETS, ['/large', large]]);
+    const { port } = await serving(t, { idleMs: 100, connections: 1 }, { assets });
+    const deaf = await listener(port, '/large');
+    deaf.pause();
+    let answer = '';
+    while (answer === '') answer = await ask(port, 'GET /', HOST); // until the only connection is free
+    assert.match(answer, /^HTTP\/1.1 200 /);
+    let taken = 0;
+    deaf.on('data', (bytes) => {
+      taken += bytes.length;
+    });
+    await once(deaf.on('error', () => {}).resume(), 'close');
+    assert.ok(taken < 64 * 2 ** 20, `${taken} bytes`);
+  });
+
+  test('the server keeps up with a client that sends thousands of requests and takes no answer', async (t) => {
+    const { port } = await serving(t);
+    const eager = await listener(port, '/metrics');
+    eager.pause();
+    for (let i = 0; i < 20_000; i++) eager.write(`GET /metrics HTTP/1.1\r\n${HOST}\r\n\r\n`);
+    for (let i = 0; i < 20; i++) assert.match(await ask(port, 'GET /', HOST), /^HTTP\/1.1 200 /);
+    eager.destroy();
   });
 
   test('the server takes no more connections than it is told, and takes new ones when those are gone', async (t) => {

@@ -96,11 +96,11 @@ export function ask(port: number, line: string, ...headers: readonly string[]): 
 
 export const HOST = 'Host: 127.0.0.1';
 
-/** A listener to the events, as a bare connection. */
-export function listener(port: number): Promise<Socket> {
+/** A listener to the events, or another who asks for something and holds his connection, as a bare connection. */
+export function listener(port: number, at = '/events'): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => {
-      socket.write(`GET /events HTTP/1.1\r\n${HOST}\r\n\r\n`);
+      socket.write(`GET ${at} HTTP/1.1\r\n${HOST}\r\n\r\n`);
       resolve(socket);
     });
     socket.once('error', reject);
