@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { openKvm } from '../src/machine/kvm.ts';
+import { openKvm } from '../src/machine/kvm/kvm.ts';
 import { openLive } from '../src/machine/live.ts';
 import { isUnavailable } from '../src/machine/sys.ts';
 import { type Block, blocksOf, type Command, commandsOf, sameOutput } from './examples.ts';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { PVTI } from '../../src/abi/pvti.ts';
 import { doubtsAt } from '../../src/guest/plausible.ts';
 import { tscToNs } from '../../src/scale/time-scale.ts';
-import { recordBytes } from '../report/image-files.ts';
+import { recordBytes } from '../report/decode/image-files.ts';
 
 const doubts = (bytes: Uint8Array) => doubtsAt(new DataView(bytes.buffer), 0);
 
