@@ -62,7 +62,6 @@ export async function listen({ host, port, assets, limits, observe, failed }: Se
   let greeting: Buffer | undefined; // the same for all who come between two events
   const timeouts = {
     maxHeaderSize: HEADER_BYTES,
-    headersTimeout: requestMs,
     requestTimeout: requestMs,
     connectionsCheckingInterval: requestMs / 5,
   };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
-import { ASSETS, ask, exchange, HOST, listener, sample, serving, until } from './serving.ts';
+import { ASSETS, ask, exchange, HELLO, HOST, listener, sample, serving, until } from './serving.ts';
 
 describe('the server', () => {
   for (const path of [
@@ -145,6 +145,18 @@ describe('the events', () => {
       samplesIn(text),
       Array.from({ length: 20 }, (_, i) => i),
     );
+  });
+
+  test('the server greets whoever comes after an event with what there is then, and others with the same bytes', async (t) => {
+    let greetings = 0;
+    const hello = () => ({ ...HELLO, why: `greeting ${++greetings}` });
+    const server = await serving(t, {}, { hello });
+    const request = `GET /events HTTP/1.1\r\n${HOST}\r\n\r\n`;
+    const greeted = () => exchange(server.port, request, (text) => text.includes('event: hello'));
+    for (const expected of [1, 1, 2]) {
+      if (expected === 2) server.tell('sample', sample(0));
+      assert.ok((await greeted()).includes(`"why":"greeting ${expected}"`));
+    }
   });
 
   test('the server forgets a listener that vanishes, however it does', async (t) => {

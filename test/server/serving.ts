@@ -42,7 +42,7 @@ export interface Serving extends Listening {
 /** What is served, where it is not the least. */
 export interface Content {
   readonly assets?: Assets;
-  readonly hello?: Hello;
+  readonly hello?: Hello | (() => Hello);
   readonly measured?: Measured;
   readonly port?: number;
 }
@@ -60,7 +60,7 @@ export async function serving(t: TestContext, limits: Partial<Limits> = {}, more
     failed: (why) => failures.push(why),
     observe: (given) => {
       tell = given;
-      return { hello: () => hello, measured: () => measured, stop: () => {} };
+      return { hello: typeof hello === 'function' ? hello : () => hello, measured: () => measured, stop: () => {} };
     },
   });
   t.after(() => server.close());
