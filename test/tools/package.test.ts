@@ -9,15 +9,20 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { blocksOf } from '../../tools/examples.ts';
 import { missingNode, otherNode } from '../../tools/other-nodes.ts';
+import { missingRuntime, otherRuntime } from '../../tools/other-runtimes.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 const binaries = path.join(root, 'node_modules/.bin');
@@ -30,6 +35,17 @@ after(() => rmSync(folder, { recursive: true }));
 function run(command: string, args: readonly string[], cwd = packed) {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' });
   return { status, stdout, output: stdout + stderr };
+}
+
+/** A built file and all that it imports, at once or later. */
+function loadedBy(start: string): ReadonlySet<string> {
+  const files = new Set([start]);
+  for (const file of files) {
+    for (const [, to] of readFileSync(file, 'utf8').matchAll(/(?:from|import\(?)"(\.[^"]+\.js)"/g)) {
+      files.add(path.resolve(path.dirname(file), to!));
+    }
+  }
+  return files;
 }
 
 describe('the package', () => {
@@ -62,6 +78,17 @@ describe('the package', () => {
         /^(package\.json|LICENSE|README\.md|dist\/.*\.js|dist\/.*\.d\.ts|dist\/third-party\.txt|dist\/web\/[\w./-]+)$/,
       );
     }
+  });
+
+  test('the package without the page is small, and what the library loads of it is less than half', () => {
+    const { stdout } = run('npm', ['pack', '--dry-run', '--json']);
+    const files = (JSON.parse(stdout) as { files: { path: string; size: number }[] }[])[0]!.files;
+    const bytes = files.reduce((sum, { path: file, size }) => (file.startsWith('dist/web/') ? sum : sum + size), 0);
+    assert.ok(bytes < 420_000, `${bytes} bytes`);
+    const loaded = loadedBy(path.join(packed, 'dist/index.js'));
+    assert.ok(loaded.has(path.join(packed, 'dist/index.js')) && loaded.size > 1);
+    const code = [...loaded].reduce((sum, file) => sum + statSync(file).size, 0);
+    assert.ok(code < bytes / 2, `${code} bytes of ${bytes}`);
   });
 
   test('the command is executable and names its interpreter', () => {
@@ -160,4 +187,69 @@ console.log(ns, record?.version, clock.source);
       assert.match(await (await fetch(`${url}metrics`)).text(), /^kvmclock_record_found [01]$/m);
     });
   }
+
+  describe('the tarball, installed into an empty folder', () => {
+    const installed = path.join(folder, 'installed');
+    const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
+    const snippet = blocksOf(readme).find(({ language }) => language === 'ts')!.text;
+
+    before(() => {
+      mkdirSync(installed);
+      const made = run('npm', ['pack', '--json', '--pack-destination', folder]);
+      assert.equal(made.status, 0, made.output);
+      const [{ filename }] = JSON.parse(made.stdout) as [{ filename: string }];
+      writeFileSync(path.join(installed, 'package.json'), '{ "type": "module", "private": true }');
+      const options = ['--offline', '--no-audit', '--no-fund', '--loglevel=error'];
+      const { status, output } = run('npm', ['install', ...options, path.join(folder, filename)], installed);
+      assert.equal(status, 0, output);
+      assert.deepEqual(
+        readdirSync(path.join(installed, 'node_modules')).filter((name) => !name.startsWith('.')),
+        ['kvmclock'],
+      );
+      writeFileSync(path.join(installed, 'snippet.ts'), snippet);
+      writeFileSync(path.join(installed, 'snippet.mjs'), stripTypeScriptTypes(snippet));
+    });
+
+    /** What the README's first program prints: where the clock comes from and why, then how much later it is. */
+    const itRuns = (command: string, args: readonly string[], source: RegExp): void => {
+      const { status, stdout, output } = run(command, args, installed);
+      assert.equal(status, 0, output);
+      assert.match(stdout, /^(pvclock|hrtime) \S.*\n\d+(\.\d+)? ns later\n$/, output);
+      assert.match(stdout, source);
+    };
+
+    for (const major of [20, 22, 24, 26]) {
+      test(`README's first program runs there under Node ${major}`, (t) => {
+        const node = major === 26 ? process.execPath : otherNode(major);
+        if (node === undefined) return t.skip(missingNode(major));
+        itRuns(node, ['snippet.mjs'], major < 26 ? /^hrtime/ : /^/);
+      });
+    }
+
+    for (const [runtime, args] of [
+      ['bun', ['run', 'snippet.ts']],
+      ['deno', ['run', '--allow-all', '--node-modules-dir=manual', 'snippet.ts']],
+    ] as const) {
+      test(`README's first program runs there under ${runtime}, as it stands`, (t) => {
+        const command = otherRuntime(runtime);
+        if (command === undefined) return t.skip(missingRuntime(runtime));
+        itRuns(command, args, /^hrtime/);
+      });
+    }
+
+    test('the command runs there by its name', () => {
+      const { status, stdout, output } = run(path.join(installed, 'node_modules/.bin/kvmclock'), ['--version']);
+      assert.equal(status, 0, output);
+      assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+    });
+
+    test('the worker threads of the command start there', () => {
+      const main = path.join(installed, 'node_modules/kvmclock/dist/cli/main.js');
+      const checked = run(process.execPath, [main, 'check', 'landed', '--host', 'kvm', '--json']);
+      assert.equal(checked.status, 1, checked.output);
+      assert.equal(JSON.parse(checked.stdout).verdicts[0].complete, true);
+      const simulated = run(process.execPath, [main, 'bench', '--machine', 'simulated', '--stress', '1', '--json']);
+      assert.equal(simulated.status, 0, simulated.output);
+    });
+  });
 });
