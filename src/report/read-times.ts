@@ -44,13 +44,14 @@ export class ReadTimeCounter {
     }
   }
 
-  /** The bins between the first and the last that hold any. */
+  /** The bins from the first to the last that hold any, and the one behind, so that the last has its end. */
   counted(): ReadTimes {
     const first = Math.max(
       0,
       this.#counts.findIndex((count) => count > 0),
     );
     const end = this.#counts.findLastIndex((count) => count > 0) + 1;
-    return { fromNs: FROM_NS.slice(first, end), counts: this.#counts.slice(first, end) };
+    const behind = end === 0 ? 0 : end + 1;
+    return { fromNs: FROM_NS.slice(first, behind), counts: this.#counts.slice(first, behind) };
   }
 }

@@ -39,11 +39,11 @@ describe('ReadTimeCounter', () => {
     ]);
   });
 
-  test('counted() has no empty bins at its ends, and nothing before the first reading', () => {
+  test('counted() has no empty bin before the first, one behind the last, and nothing before the first reading', () => {
     const counter = new ReadTimeCounter();
     assert.deepEqual(counter.counted(), { fromNs: [], counts: [] });
     counter.add(clockOf([20n, 300n]), 2);
     const { counts } = counter.counted();
-    assert.deepEqual([counts[0], counts.at(-1)], [1, 1]);
+    assert.deepEqual([counts[0], counts.at(-2), counts.at(-1)], [1, 1, 0]);
   });
 });

@@ -77,20 +77,30 @@ export class OffsetPlot {
     );
   }
 
+  /** A line for each moment at which something changed, and what it was where there is room to say so. */
   #drawChanges(plot: Plot): void {
     const { ctx, bbox } = plot;
+    const px = devicePixelRatio;
+    const kinds = Map.groupBy(this.#changes, ({ atMs }) => atMs);
+    let free = Number.NEGATIVE_INFINITY; // where the last label ends
     ctx.save();
     ctx.strokeStyle = colour('mark');
     ctx.fillStyle = colour('mark');
-    ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
-    for (const { atMs, kind, vcpu } of this.#changes) {
+    ctx.font = `${12 * px}px system-ui, sans-serif`;
+    ctx.textAlign = 'left';
+    for (const [atMs, changes] of kinds) {
       const x = plot.valToPos(atMs / 1000, 'x', true);
       if (!(x >= bbox.left && x <= bbox.left + bbox.width)) continue;
       ctx.beginPath();
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
-      ctx.fillText(`${kind} ${vcpu}`, x + 4 * devicePixelRatio, bbox.top + 12 * devicePixelRatio);
+      const label = [...new Set(changes.map(({ kind }) => kind))].join(', ');
+      const width = ctx.measureText(label).width + 8 * px;
+      const left = x + width > bbox.left + bbox.width ? x - width : x; // beside the line, within the plot
+      if (left < free) continue;
+      ctx.fillText(label, left + 4 * px, bbox.top + 14 * px);
+      free = left + width;
     }
     ctx.restore();
   }

@@ -88,8 +88,7 @@ function inWords(fromNs: readonly number[], counts: readonly number[]): string {
       sum += count;
       return sum >= share * all;
     });
-    const end = fromNs[bin + 1];
-    return end === undefined ? `${formatNs(fromNs[bin] ?? 0)} or more` : formatNs(end);
+    return formatNs(fromNs[bin + 1] ?? Number.POSITIVE_INFINITY);
   };
-  return `${all.toLocaleString()} readings from JavaScript, one right after the other: half below ${below(0.5)}, 99 % below ${below(0.99)}, 99.9 % below ${below(0.999)}.`;
+  return `${all.toLocaleString()} readings from JavaScript, one right after the other: half took less than ${below(0.5)}, 99 % less than ${below(0.99)}, 99.9 % less than ${below(0.999)}.`;
 }

@@ -5,7 +5,7 @@ import { parseReplay } from '../../src/checker/replay-string.ts';
 import { type Moment, retrace } from '../../src/checker/retrace.ts';
 import { scenarioOf } from '../../src/checker/scenarios.ts';
 import { perform, type Step } from '../../src/checker/trace.ts';
-import { byId, setText } from '../dom.ts';
+import { byId, element, setText } from '../dom.ts';
 import { type Buffers, buffersBehind } from './buffers.ts';
 import { drawLanes } from './lanes.ts';
 import { showSource } from './source.ts';
@@ -47,7 +47,7 @@ export class TraceView {
     const broken = ALWAYS.filter(({ name }) => found.includes(name)).map(({ name }) => name);
     setText(byId('race-trace-title'), `${broken.join(', ') || found.join(', ')}: ${steps.length} steps`);
     setText(byId('race-trace-what'), configurationText({ configuration }));
-    setText(byId('race-why'), reasons(steps.at(-1)!));
+    byId('race-why').replaceChildren(...reasons(steps.at(-1)!));
     setText(byId('race-replay'), `kvmclock replay '${replay}'`);
     byId('race-buffers-box').hidden = !buffered;
     byId('race-trace').hidden = false;
@@ -112,8 +112,10 @@ function outlookText({ returned }: Step, moment: Moment | undefined): string {
   }
 }
 
-/** Why what was found is wrong, each reason once. */
-function reasons(step: Step): string {
+/** What is broken, and by what. */
+function reasons(step: Step): HTMLElement[] {
   const broken = ALWAYS.filter(({ name }) => step.found.includes(name));
-  return [...new Set(broken.map(({ name, says }) => `Broken: ${says}. ${whyText(name, step)}`))].join(' ');
+  return broken.map(({ name, says }) =>
+    element('li', {}, element('b', {}, name), `. Promised: ${says}. Here: ${whyText(name, step)}`),
+  );
 }
