@@ -38,7 +38,7 @@ export async function showSource(reader: string, places: readonly Place[]): Prom
   await showInner(places);
 }
 
-/** Where a reader calls a helper, the helper's line too. */
+/** Where a reader calls a function of another file, that line too. */
 async function showInner(places: readonly Place[]): Promise<void> {
   const [inner] = places;
   const target = byId('race-source-inner');
