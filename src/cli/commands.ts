@@ -57,5 +57,6 @@ export const COMMANDS: Commands = {
     summary: "a page: this machine's clock live, the race step by step; and /metrics for Prometheus",
     load: () => import('./serve.ts'),
   },
+  completion: { summary: 'complete this command line in bash, zsh or fish', load: () => import('./completion.ts') },
   vm: { summary: 'run guests on the real KVM: what its clock costs, promises and does', commands: VM_COMMANDS },
 };

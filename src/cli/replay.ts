@@ -25,7 +25,7 @@ whole, and what the calls return there is held against the model.
 Exit status: 0 the execution was stepped to its end, or the real machine did the same; 1 it did
 otherwise; 2 it is no replay string, it cannot be stepped, or real vCPUs cannot follow it.`,
   options: {
-    machine: { type: 'string', value: 'NAME', default: 'model', help: 'model (the default), or kvm: real vCPUs' },
+    machine: { type: 'string', value: 'model|kvm', default: 'model', help: 'model (the default), or kvm: real vCPUs' },
     operations: { type: 'boolean', help: 'show every operation, also those that no other thread can see' },
   },
   maxPositionals: 1,
