@@ -37,6 +37,10 @@ export function createWords(vcpus: number): SharedArrayBuffer {
   return new SharedArrayBuffer(wordsBytes(vcpus));
 }
 
+/**
+ * A HostCpu over guest memory and the VM's words. Throws RangeError on a region that is not at a multiple of 8; its accesses
+ * throw one where the guest has no memory.
+ */
 export function sharedMemory(options: SharedMemoryOptions): HostCpu & BoundedMemory {
   return new SharedMemory(options);
 }
