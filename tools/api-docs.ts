@@ -1,5 +1,5 @@
 /**
- * Makes docs/api.md from the docstrings of what src/index.ts exports: `node tools/api-docs.ts`. It reads the declarations
+ * Makes docs/api.md from the docstrings of what src/index.ts exports: `npm run api-docs`. It reads the declarations
  * that tsc writes, where a declaration begins at the start of a line and what is private is gone.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -127,7 +127,7 @@ export function page(folder: string): string {
   );
   return `# The library
 
-What \`import ... from 'kvmclock'\` gives. This page is made from the docstrings by \`node tools/api-docs.ts\`. Times are in
+What \`import ... from 'kvmclock'\` gives. This page is made from the docstrings by \`npm run api-docs\`. Times are in
 nanoseconds; what may use 64 bits is a bigint in 0..2^64-1, what is smaller a number.
 
 ${[...sections, sectionOf('What these name', namedBy(entries, read, find))].join('\n\n')}

@@ -9,7 +9,7 @@ const committed = readFileSync(path.join(import.meta.dirname, '../../docs/api.md
 const index = readFileSync(path.join(import.meta.dirname, '../../src/index.ts'), 'utf8');
 
 describe('docs/api.md', () => {
-  test('it is what the docstrings make; node tools/api-docs.ts writes it anew', () => {
+  test('it is what the docstrings make; npm run api-docs writes it anew', () => {
     assert.equal(committed, currentPage());
   });
 
