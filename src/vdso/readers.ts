@@ -42,15 +42,21 @@ export function emitLoadBody(a: Assembler): void {
 /**
  * rax = the time of the TSC in edx:eax, by the body that emitLoadBody has loaded. Spoils rcx, rdx, r8 to r11.
  *
- * (d >> n) * mul >> 32 is (d with its low n bits clear) * (mul << (32 - n)) >> 64: the high half of one product, so that
- * only subtract, mask, add and multiply stand behind the TSC; factor and mask are made while the TSC is being read.
- * The mask may be applied before the TSC's high half is added, as that has none of the masked bits.
+ * (d >> n) * mul >> 32 is the high half of (d >> n) * (mul << 32): one product and no shift behind it.
  */
 export function emitBodyToNs({ a, cold }: Context): void {
   const anyShift = a.label('any shift');
   const done = a.label('ns');
-  emitFactorAndMask(a, anyShift);
-  emitLine(a);
+  a.neg(ecx);
+  a.aluImmediate('cmp', ecx, 63);
+  a.jcc('a', anyShift); // a left shift: a TSC slower than 1 GHz, or nonsense
+  a.alu('sub', rax, r8);
+  a.shlImmediate(rdx, 32);
+  a.shlImmediate(r10, NSEC_FRACTION_BITS);
+  a.alu('add', rax, rdx);
+  a.shrCl(rax);
+  a.mul(r10);
+  a.lea(rax, { base: rdx, index: r11, displacement: 0 });
   a.bind(done);
   cold.add(() => {
     a.bind(anyShift);
@@ -60,6 +66,8 @@ export function emitBodyToNs({ a, cold }: Context): void {
 }
 
 /**
+ * What can be made of the body beforehand, for who keeps it: (d >> n) * mul >> 32 is also (d with its low n bits clear) *
+ * (mul << (32 - n)) >> 64, and the mask may be applied before the TSC's high half is added, as that has none of its bits.
  * r10 = mul << (32 - n), r9 = the mask of the bits that a right shift by n leaves, from r10d and the shift -n in ecx; or to
  * `anyShift` with r10 as it was and n in ecx, where n is not in 0..31: a TSC slower than 1 GHz, or nonsense.
  */
@@ -83,22 +91,15 @@ export function emitLine(a: Assembler): void {
   a.lea(rax, { base: rdx, index: r11, displacement: 0 });
 }
 
-/** The same for a right shift by n = ecx, any: n below 0 shifts left and drops what passes bit 63, 64 or more leave nothing. */
+/** The same where n = ecx is not in 0..63: a left shift by -n drops what passes bit 63; 64 or more, either way, leave nothing. */
 function emitLineOfAnyShift(a: Assembler): void {
-  const [left, nothing, multiply] = [a.label('left'), a.label('nothing'), a.label('multiply')];
+  const [nothing, multiply] = [a.label('nothing'), a.label('multiply')];
   a.alu('sub', rax, r8);
   a.shlImmediate(rdx, 32);
   a.alu('add', rax, rdx);
-  a.test(ecx, ecx);
-  a.jcc('s', left);
-  a.aluImmediate('cmp', ecx, 63);
-  a.jcc('a', nothing);
-  a.shrCl(rax);
-  a.jmp(multiply);
-  a.bind(left);
   a.neg(ecx);
   a.aluImmediate('cmp', ecx, 63);
-  a.jcc('a', nothing);
+  a.jcc('a', nothing); // unsigned: a long right shift too
   a.shlCl(rax);
   a.jmp(multiply);
   a.bind(nothing);
