@@ -20,6 +20,8 @@ export type Role =
   | 'tscShift' // tscShift, flags and padding are one word
   | 'flags'
   | 'copy' // the VM-wide copy's first word, whose stamp counts the updates
+  | 'masterKernelNs'
+  | 'masterCycleNow'
   | 'other';
 
 export interface CellSpec {

@@ -7,12 +7,14 @@ import type { Step } from './trace.ts';
 
 /** One line for people: `rfc under kvm, writer today, update unstable, memory sc: 2 vCPUs, 1 thread, 1 call`. */
 export function configurationText({ configuration }: { readonly configuration: Configuration }): string {
-  const { reader, host, writer, update, memory, vcpus, threads, calls, updates, ticks, kernel, early } = configuration;
+  const { reader, host, writer, update, memory, vcpus, threads, calls } = configuration;
+  const { updaters, updates, ticks, kernel, early } = configuration;
   const more = [
     counted(vcpus, 'vCPU'),
     counted(threads, 'thread'),
     counted(calls, 'call') + (threads > 1 ? ' each' : ''),
-    ...(updates === 1 ? [] : [counted(updates, 'update')]),
+    ...(updaters === 1 ? [] : [counted(updaters, 'updater')]),
+    ...(updates === 1 ? [] : [counted(updates, 'update') + (updaters > 1 ? ' each' : '')]),
     ...(ticks === 0 ? [] : [counted(ticks, 'tick')]),
     ...(kernel === 'none' ? [] : [`the kernel's reads ${kernel === 'mixed' ? 'mixed in' : 'as the fallback'}`]),
     ...(early === undefined ? [] : [`loads early (${early})`]),

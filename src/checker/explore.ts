@@ -44,55 +44,133 @@ export interface ExploreOptions {
   readonly bounds?: Bounds;
   /** Called now and then with the states found and expanded so far. */
   readonly onProgress?: (states: number, expanded: number) => void;
+  /** Asked as often: true cuts the search off. `found`: what was found so far. */
+  readonly enough?: (states: number, found: readonly (PropertyName | WitnessName)[]) => boolean;
 }
 
-const PROGRESS_EVERY = 2 ** 16;
+const PROGRESS_EVERY = 2 ** 15;
 
-/** Explores `world` from its beginning. Begins anew by itself where the packing or what was taken for private turns out wrong. */
+/** From here on packing all states anew is worth avoiding. */
+const MANY_STATES = 2 ** 16;
+
+/** Explores `world` from its beginning; and once more, by itself, where what was taken for private turns out not to be. */
 export function explore(world: World, options: ExploreOptions = {}): Exploration {
   for (;;) {
-    const exploration = attempt(world, options);
+    const exploration = new Search(world, options).run();
     if (exploration !== undefined) return exploration;
   }
 }
 
-function attempt(world: World, { bounds = DEFAULT_BOUNDS, onProgress }: ExploreOptions): Exploration | undefined {
-  const fields = world.layout.packed();
-  const set = new StateSet(fields.words, bounds.bytes);
-  const firsts = new Map<PropertyName | WitnessName, number>();
-  let seen = 0;
-  let expanding = -1;
-  let transitions = 0;
-  let full = false;
-  world.visibility.outdated = false;
-  const stepper = new Stepper(world, fields, (next, found) => {
-    transitions++;
-    if ((found & ~seen) !== 0) {
-      for (const name of namesIn(found & ~seen)) firsts.set(name, expanding);
-      seen |= found;
-    }
-    if (set.add(next, expanding) === undefined) full = true;
-  });
-  try {
-    set.add(stepper.initial(), -1);
-    for (expanding = 0; expanding < set.count && !full && set.count <= bounds.states; expanding++) {
-      set.read(expanding, stepper.to.current);
-      stepper.expand();
-      if (world.visibility.outdated) return undefined;
-      if (expanding % PROGRESS_EVERY === 0) onProgress?.(set.count, expanding);
-    }
-  } catch (thrown) {
-    if (thrown !== WIDEN) throw thrown;
-    world.layout.widen(stepper.to.overflow);
-    return undefined;
+class Search {
+  readonly #world: World;
+  readonly #options: ExploreOptions;
+  readonly #bounds: Bounds;
+  readonly #set: StateSet;
+  readonly #firsts = new Map<PropertyName | WitnessName, number>();
+  #fields: Fields;
+  #stepper: Stepper;
+  /** Bits of all that was found. */
+  #seen = 0;
+  #expanding = -1;
+  #transitions = 0;
+  #full = false;
+
+  constructor(world: World, options: ExploreOptions) {
+    this.#world = world;
+    this.#options = options;
+    this.#bounds = options.bounds ?? DEFAULT_BOUNDS;
+    this.#fields = world.layout.packed();
+    this.#set = new StateSet(this.#fields.words, this.#bounds.bytes);
+    this.#stepper = this.#newStepper();
   }
-  const depthOf = (state: number): number => {
+
+  /** Undefined where the search is void: something was taken for private that is not. */
+  run(): Exploration | undefined {
+    this.#world.visibility.outdated = false;
+    this.#withRoom(() => this.#set.add(this.#stepper.initial(), -1));
+    this.#expanding = 0;
+    while (!this.#isAtEnd()) {
+      this.#withRoom(() => this.#expandAll());
+      if (this.#world.visibility.outdated) return undefined;
+    }
+    return this.#result();
+  }
+
+  #isAtEnd(): boolean {
+    return this.#expanding >= this.#set.count || this.#full || this.#set.count > this.#bounds.states;
+  }
+
+  #expandAll(): void {
+    const { visibility } = this.#world;
+    const set = this.#set;
+    const stepper = this.#stepper;
+    const states = this.#bounds.states;
+    for (; this.#expanding < set.count && !this.#full && set.count <= states; this.#expanding++) {
+      set.read(this.#expanding, stepper.to.current);
+      stepper.expand();
+      if (visibility.outdated) return;
+      if (this.#expanding % PROGRESS_EVERY === 0) this.#report();
+    }
+  }
+
+  /** Does `work`; where a value does not fit its field, makes room and leaves the rest of the work to the next time. */
+  #withRoom(work: () => void): void {
+    try {
+      work();
+    } catch (thrown) {
+      if (thrown !== WIDEN) throw thrown;
+      this.#widen(this.#stepper.to.overflow);
+      if (this.#set.count === 0) this.#withRoom(work);
+    }
+  }
+
+  /** More bits for `field`, for every state: few at a time while that is cheap. */
+  #widen(field: number): void {
+    const { layout } = this.#world;
+    const before = this.#fields;
+    layout.widen(field, this.#set.count < MANY_STATES ? 1 : 2);
+    const after = layout.packed(before.words);
+    if (!this.#set.repack(after.words, (from, to) => before.convert(from, after, to))) {
+      this.#full = true;
+      return;
+    }
+    this.#fields = after;
+    this.#stepper = this.#newStepper();
+  }
+
+  #newStepper(): Stepper {
+    const set = this.#set;
+    return new Stepper(this.#world, this.#fields, (next, found) => {
+      this.#transitions++;
+      if ((found & ~this.#seen) !== 0) this.#note(found & ~this.#seen);
+      if (set.add(next, this.#expanding) === undefined) this.#full = true;
+    });
+  }
+
+  #note(bits: number): void {
+    for (const name of namesIn(bits)) this.#firsts.set(name, this.#expanding);
+    this.#seen |= bits;
+  }
+
+  #report(): void {
+    const { onProgress, enough } = this.#options;
+    onProgress?.(this.#set.count, this.#expanding);
+    if (enough?.(this.#set.count, [...this.#firsts.keys()])) this.#full = true;
+  }
+
+  #result(): Exploration {
+    const set = this.#set;
+    const found = [...this.#firsts].map(([name, state]) => ({ name, state, steps: this.#depthOf(state) + 1 }));
+    const complete = this.#expanding === set.count && !this.#full;
+    const { count: states } = set;
+    return { world: this.#world, fields: this.#fields, set, complete, states, transitions: this.#transitions, found };
+  }
+
+  #depthOf(state: number): number {
     let depth = 0;
-    for (let at = state; set.parent(at) >= 0; at = set.parent(at)) depth++;
+    for (let at = state; this.#set.parent(at) >= 0; at = this.#set.parent(at)) depth++;
     return depth;
-  };
-  const found = [...firsts].map(([name, state]) => ({ name, state, steps: depthOf(state) + 1 }));
-  return { world, fields, set, complete: expanding === set.count && !full, states: set.count, transitions, found };
+  }
 }
 
 /** The properties that were violated, in the order of their list. */

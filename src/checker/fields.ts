@@ -10,9 +10,11 @@ export class Fields {
   readonly word: Int32Array;
   readonly shift: Int32Array;
   readonly mask: Int32Array;
+  /** The fields that have bits at all. */
+  readonly #used: Int32Array;
 
-  /** `widths[f]`: bits of field f; 0 for a field that is always 0. */
-  constructor(widths: readonly number[]) {
+  /** `widths[f]`: bits of field f; 0 for a field that is always 0. `least`: words to take at least. */
+  constructor(widths: readonly number[], least = 1) {
     const tooWide = widths.findIndex((width) => width > MAX_WIDTH);
     if (tooWide >= 0) throw new RangeError(`Fields: field ${tooWide} wants ${widths[tooWide]} bits of ${MAX_WIDTH}`);
     this.word = new Int32Array(widths.length);
@@ -29,7 +31,19 @@ export class Fields {
       this.mask[field] = 2 ** width - 1;
       used[word]! += width;
     }
-    this.words = Math.max(1, used.length);
+    this.words = Math.max(least, used.length);
+    this.#used = Int32Array.from(widestFirst.filter((field) => widths[field]! > 0));
+  }
+
+  /** Copies every field of a state to one that is packed by `other`, whose fields are as many and at least as wide. */
+  convert(state: Int32Array, other: Fields, to: Int32Array): void {
+    to.fill(0);
+    const { word, shift, mask } = this;
+    for (let index = 0; index < this.#used.length; index++) {
+      const field = this.#used[index]!;
+      const value = (state[word[field]!]! >>> shift[field]!) & mask[field]!;
+      to[other.word[field]!]! |= value << other.shift[field]!;
+    }
   }
 
   get(state: Int32Array, field: number): number {

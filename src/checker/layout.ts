@@ -64,15 +64,14 @@ export class Layout {
     this.#widths = widths;
   }
 
-  /** The packing as it stands. */
-  packed(): Fields {
-    return new Fields(this.#widths);
+  /** The packing as it stands, in `least` words or more. */
+  packed(least = 1): Fields {
+    return new Fields(this.#widths, least);
   }
 
-  /** More room for a field that a value did not fit in. */
-  widen(field: number): void {
-    const width = this.#widths[field]!;
-    this.#widths[field] = width + (width >= FIRST_BUFFER_BITS ? 2 : 1);
+  /** `bits` more for a field that a value did not fit in. */
+  widen(field: number, bits: number): void {
+    this.#widths[field]! += bits;
   }
 }
 

@@ -32,10 +32,19 @@ export function vmCells(vcpus: number): CellSpec[] {
   return [...numbers.flatMap(recordCells), ...vmWords(vcpus), ...numbers.flatMap(vcpuWords), ...guestCells()];
 }
 
+/** The word of the VM-wide copy that a record's word is made from. */
+const STAMPS_FROM: Partial<Record<Role, Role>> = {
+  tscTimestamp: 'masterCycleNow',
+  systemTime: 'masterKernelNs',
+  tscToSystemMul: 'copy',
+  tscShift: 'copy',
+};
+
 function recordCells(vcpu: number): CellSpec[] {
   const base = pvtiAddress(RECORDS, vcpu);
   const cell = (field: keyof typeof PVTI, bytes: 4 | 8, initial: Word, role: Role, name: string = field): CellSpec => {
-    const stamped = role === 'version' || role === 'other' ? {} : { stampFrom: 'copy' as const };
+    const from = STAMPS_FROM[role];
+    const stamped = from === undefined ? {} : { stampFrom: from };
     return {
       name: `record ${vcpu} ${name}`,
       address: base + PVTI[field],
@@ -75,8 +84,14 @@ function vmWords(vcpus: number): CellSpec[] {
     bytes: 0,
     initial: first[word as keyof typeof VM_WORDS] ?? 0,
     record: -1,
-    ...(word === 'useMasterClock' ? ({ role: 'copy', counts: true } as const) : ({ role: 'other' } as const)),
+    ...vmRole(word),
   }));
+}
+
+function vmRole(word: string): Pick<CellSpec, 'role' | 'counts' | 'stampFrom'> {
+  if (word === 'useMasterClock') return { role: 'copy', counts: true };
+  if (word === 'masterKernelNs' || word === 'masterCycleNow') return { role: word, stampFrom: 'copy' };
+  return { role: 'other' };
 }
 
 function vcpuWords(vcpu: number): CellSpec[] {

@@ -53,6 +53,12 @@ export class MemoryState {
     return this.get(this.fieldOf(cell, thread));
   }
 
+  /** True where `processor` can store nothing before something has reached memory. */
+  protected isFull(processor: number): boolean {
+    const { layout, buffered, buffers } = this.#world;
+    return buffered && buffers.isFull(this.get(layout.buffer[processor]!));
+  }
+
   protected store(processor: number, cell: number, thread: number, value: number): void {
     const { layout, buffered, buffers } = this.#world;
     if (!buffered || layout.cell[cell]! < 0) {

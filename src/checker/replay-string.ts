@@ -3,7 +3,7 @@
  *
  *   rfc~kvm~today~unstable~sc~v2t1c1~.*b33b2b2b19bbbbbb2b2b27BBBBBBBB
  *
- * The sixth part: v vCPUs, t threads, c calls, then only what is not the default: u updates, k ticks, f or m the kernel's reads as a
+ * The sixth part: v vCPUs, t threads, c calls, then only what is not the default: w updaters, u updates of each, k ticks, f or m the kernel's reads as a
  * fallback or mixed, e or l loads in any order or around a late TSC read.
  */
 import { READERS, type ReaderName } from '../guest/readers.ts';
@@ -27,7 +27,7 @@ const EARLY_LETTERS: readonly (readonly [string, Early])[] = [
   ['e', 'any-order'],
   ['l', 'late-tsc'],
 ];
-const SIZES = /^v(\d)t(\d)c(\d)(?:u(\d))?(?:k(\d))?([fm])?([el])?$/;
+const SIZES = /^v(\d)t(\d)c(\d)(?:w(\d))?(?:u(\d))?(?:k(\d))?([fm])?([el])?$/;
 
 /** What a replay string says. */
 export interface Replay {
@@ -65,22 +65,26 @@ export function parseReplay(text: string): Replay {
   return { configuration, schedule: parseSchedule(schedule, configuration.vcpus) };
 }
 
-function sizesOf({ vcpus, threads, calls, updates, ticks, kernel, early }: Configuration): string {
+function sizesOf(configuration: Configuration): string {
+  const { vcpus, threads, calls, kernel, early } = configuration;
   const letter = (list: readonly (readonly [string, string])[], value: string | undefined): string =>
     list.find(([, name]) => name === value)?.[0] ?? '';
-  const more = (updates === DEFAULT_CONFIGURATION.updates ? '' : `u${updates}`) + (ticks === 0 ? '' : `k${ticks}`);
+  const unlessDefault = (name: 'updaters' | 'updates' | 'ticks', prefix: string): string =>
+    configuration[name] === DEFAULT_CONFIGURATION[name] ? '' : `${prefix}${configuration[name]}`;
+  const more = unlessDefault('updaters', 'w') + unlessDefault('updates', 'u') + unlessDefault('ticks', 'k');
   return `v${vcpus}t${threads}c${calls}${more}${letter(KERNEL_LETTERS, kernel)}${letter(EARLY_LETTERS, early)}`;
 }
 
 function parseSizes(text: string): Partial<Configuration> {
   const match = SIZES.exec(text);
   if (match === null) throw new RangeError(`its sizes are ${JSON.stringify(text)}, not like v2t1c1`);
-  const [, vcpus, threads, calls, updates, ticks, kernel, early] = match;
+  const [, vcpus, threads, calls, updaters, updates, ticks, kernel, early] = match;
   const earlyName = EARLY_LETTERS.find(([letter]) => letter === early)?.[1];
   return {
     vcpus: Number(vcpus),
     threads: Number(threads),
     calls: Number(calls),
+    ...(updaters === undefined ? {} : { updaters: Number(updaters) }),
     ...(updates === undefined ? {} : { updates: Number(updates) }),
     ...(ticks === undefined ? {} : { ticks: Number(ticks) }),
     kernel: KERNEL_LETTERS.find(([letter]) => letter === kernel)?.[1] ?? 'none',

@@ -40,6 +40,8 @@ export interface Program {
   /** As messages and traces name it. */
   readonly name: string;
   run(cpu: ThreadCpu): Word | undefined;
+  /** What a thread that runs on a processor of its own does next. */
+  readonly next?: Program;
 }
 
 /** Thrown where the answers end. One object, so that stopping costs no stack trace. */
@@ -212,10 +214,10 @@ export class ReplayCpu implements ThreadCpu {
     return answer;
   }
 
-  /** Keeps the stamp of what was loaded, for the stores that will carry it on. */
+  /** Keeps the stamp of what was loaded or stored, for the stores that will carry it on. */
   #note(operation: Operation, answer: Answer): void {
-    if (operation.kind === KIND.store) return;
-    this.#stamps.set(roleOf(this.#cells, operation), answer.stamp);
+    const stamp = operation.kind === KIND.store ? operation.stamp : answer.stamp;
+    this.#stamps.set(roleOf(this.#cells, operation), stamp);
   }
 }
 

@@ -54,7 +54,9 @@ export interface Configuration {
   /** Guest threads, and calls that each makes one after the other. */
   readonly threads: number;
   readonly calls: number;
-  /** How often the update happens; behind the first `unstable` the copy is taken anew. */
+  /** Threads that update at once; the first of `unstable` is vCPU 1's, the others take the copy anew. */
+  readonly updaters: number;
+  /** How often each does, one after the other; vCPU 1's TSC is moved only once. */
   readonly updates: number;
   /** Times that the TSC may move on; 0: only the lines differ, never the time since the first update. */
   readonly ticks: number;
@@ -76,6 +78,7 @@ export const DEFAULT_CONFIGURATION: Configuration = {
   vcpus: 2,
   threads: 1,
   calls: 1,
+  updaters: 1,
   updates: 1,
   ticks: 0,
   kernel: 'none',
@@ -96,10 +99,10 @@ export function flavourOf(host: Freeze, writer: Writer): Flavour {
 }
 
 export function scenarioOf(configuration: Configuration, mutants: Mutants = {}): Scenario {
-  const { host, writer, update, vcpus, threads, calls, updates, ticks, memory } = configuration;
+  const { host, writer, update, vcpus, threads, calls, updaters, updates, ticks, memory } = configuration;
   const flavour = flavourOf(host, writer);
   const setup: VmSetup = { vcpus, policy: flavour.policy, tscScaling: false };
-  const specs = vmCells(vcpus);
+  const specs = mutants.first?.(vmCells(vcpus)) ?? vmCells(vcpus);
   const cells = new Cells(specs);
   const vmOver = (own: ThreadCpu): HostVm => {
     const cpu = mutants.host?.(own) ?? own;
@@ -114,7 +117,7 @@ export function scenarioOf(configuration: Configuration, mutants: Mutants = {}):
     );
   if (update === 'unstable' && vcpus < 2)
     throw new RangeError('update unstable moves the TSC of vCPU 1: give the VM 2 vCPUs');
-  const others = Array.from({ length: update === 'unstable' ? updates - 1 : updates }, (_, index) => index);
+  const others = Array.from({ length: update === 'unstable' ? updaters - 1 : updaters }, (_, index) => index);
   return {
     cells: specs,
     memory,
@@ -122,7 +125,7 @@ export function scenarioOf(configuration: Configuration, mutants: Mutants = {}):
     hosts: numbers.map((vcpu) => hostProgram(vmOver, vcpu)),
     ownRecords: ownRecordsIn(specs, vcpus),
     once: update === 'unstable' ? [{ vcpu: 1, program: mismatchProgram(vmOver) }] : [],
-    others: others.map((index) => updateProgram(vmOver, update, index)),
+    others: others.map((index) => updateProgram(vmOver, update, index, updates)),
     guests: Array.from({ length: threads }, (_, thread) => callsOf(thread)),
     ticks,
     hostTsc: HOST_TSC,
@@ -178,16 +181,18 @@ function mismatchProgram(vmOver: VmOver): Program {
   };
 }
 
-function updateProgram(vmOver: VmOver, update: Update, index: number): Program {
-  return {
+/** One update, and `times - 1` more behind it. */
+function updateProgram(vmOver: VmOver, update: Update, index: number, times: number): Program {
+  const program = {
     name: index === 0 ? 'the updater' : `updater ${index + 1}`,
-    run(cpu) {
-      const vm = vmOver(cpu);
+    run(own: ThreadCpu) {
+      const vm = vmOver(own);
       if (update === 'set-clock') setClock(vm, { clock: HOST_NS + SET_CLOCK_NS, flags: 0 });
       else refresh(vm);
       return undefined;
     },
   };
+  return times === 1 ? program : { ...program, next: updateProgram(vmOver, update, index, times - 1) };
 }
 
 function readCall({ reader: name, kernel }: Configuration, mutants: Mutants): Program {

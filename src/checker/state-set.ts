@@ -19,8 +19,8 @@ const FIRST_BYTES = 2 ** 18;
 export class StateSet {
   /** States held. */
   count = 0;
-  readonly #words: number;
-  readonly #stride: number;
+  #words: number;
+  #stride: number;
   readonly #maxBytes: number;
   readonly #buffer: ArrayBuffer;
   readonly #states: Int32Array;
@@ -83,6 +83,31 @@ export class StateSet {
     return true;
   }
 
+  /**
+   * Packs every state anew, into `words` words, no fewer than before; `convert` does it with one. The states keep their
+   * numbers. False, and nothing changed, where there is no room.
+   */
+  repack(words: number, convert: (from: Int32Array, to: Int32Array) => void): boolean {
+    const stride = words + 1;
+    const bytes = Math.max(this.#buffer.byteLength, this.#capacity * stride * 4);
+    if (bytes + this.#slots.byteLength > this.#maxBytes) return false;
+    this.#buffer.resize(bytes);
+    const from = new Int32Array(this.#words);
+    const to = new Int32Array(words);
+    for (let index = this.count - 1; index >= 0; index--) {
+      this.read(index, from);
+      const parent = this.parent(index);
+      convert(from, to);
+      this.#states.set(to, index * stride);
+      this.#states[index * stride + words] = parent;
+    }
+    this.#words = words;
+    this.#stride = stride;
+    this.#capacity = Math.min(Math.floor(bytes / 4 / stride), MAX_STATES);
+    this.#fillTable(this.#slots.length);
+    return true;
+  }
+
   /** The slot of `state`, or the free one where it belongs. */
   #probe(state: Int32Array, hash: number): number {
     const slots = this.#slots;
@@ -117,8 +142,13 @@ export class StateSet {
   /** Doubles the table; false where the bound leaves no room for it. */
   #rehash(): boolean {
     if (this.#buffer.byteLength + this.#slots.byteLength * 2 > this.#maxBytes) return false;
-    this.#slots = new Int32Array(this.#slots.length * 2);
-    this.#slotMask = this.#slots.length - 1;
+    this.#fillTable(this.#slots.length * 2);
+    return true;
+  }
+
+  #fillTable(slots: number): void {
+    this.#slots = new Int32Array(slots);
+    this.#slotMask = slots - 1;
     const state = new Int32Array(this.#words);
     for (let index = 0; index < this.count; index++) {
       this.read(index, state);
@@ -127,7 +157,6 @@ export class StateSet {
       while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#slotMask;
       this.#slots[slot] = (hash & ~INDEX_MASK) | (index + 1);
     }
-    return true;
   }
 }
 

@@ -99,7 +99,9 @@ export class Stepper {
     for (let spins = 0; ; spins++) {
       const op = histories.op[at]!;
       if (operations.kind[op] === KIND.done) {
-        at = thread < hosts ? firstNodes[thread]! : histories.end(operations.value[op]!);
+        const { next } = histories.program(at);
+        if (thread < hosts) at = firstNodes[thread]!;
+        else at = next === undefined ? histories.end(operations.value[op]!) : histories.root(next);
         break;
       }
       if (operations.kind[op] === KIND.guest) {

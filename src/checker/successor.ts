@@ -122,9 +122,11 @@ export class Successor extends MemoryState {
       case KIND.load:
         return this.#picked >= 0 ? this.#picked : this.load(processor, cell, thread);
       case KIND.store:
+        if (this.isFull(processor)) return BLOCKED;
         this.store(processor, cell, thread, operations.value[op]!);
         return 0;
       case KIND.count: {
+        if (this.isFull(processor)) return BLOCKED;
         const found = this.load(processor, cell, thread);
         this.store(processor, cell, thread, operations.result(op, found));
         return found;

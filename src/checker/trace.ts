@@ -104,7 +104,7 @@ export function perform(scenario: Scenario, schedule: Schedule): Step[] {
       return schedule.map((turns, place) => performer.step(turns, place));
     } catch (thrown) {
       if (thrown !== WIDEN) throw thrown;
-      world.layout.widen(performer.overflow);
+      world.layout.widen(performer.overflow, 1);
     }
   }
 }

@@ -95,7 +95,10 @@ function threadMasks({ hosts, others, guests, once }: Scenario): Map<Program, nu
   const masks = new Map<Program, number>();
   const add = (program: Program, thread: number): void =>
     void masks.set(program, (masks.get(program) ?? 0) | (1 << thread));
-  [...hosts, ...others].forEach(add);
+  const addAll = (program: Program | undefined, thread: number): void => {
+    for (let at = program; at !== undefined; at = at.next) add(at, thread);
+  };
+  [...hosts, ...others].forEach(addAll);
   for (const { vcpu, program } of once) add(program, vcpu);
   guests.forEach((calls, guest) => {
     for (const call of calls) add(call, hosts.length + others.length + guest);

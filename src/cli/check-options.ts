@@ -28,7 +28,8 @@ export const DIMENSIONS = {
   vcpus: { type: 'string', value: 'N', default: '2', help: 'vCPUs of the VM (2)' },
   threads: { type: 'string', value: 'N', default: '1', help: 'guest threads that read the clock (1)' },
   calls: { type: 'string', value: 'N', default: '1', help: 'calls of each, one after the other (1)' },
-  updates: { type: 'string', value: 'N', default: '1', help: 'how often the update happens (1)' },
+  updaters: { type: 'string', value: 'N', default: '1', help: 'threads that update at once (1)' },
+  updates: { type: 'string', value: 'N', default: '1', help: 'updates of each, one after the other (1)' },
   ticks: {
     type: 'string',
     value: 'N',
@@ -60,6 +61,7 @@ export function configurationOf(reader: string, values: Values): Configuration {
     vcpus: parseWithin('--vcpus', values.vcpus, values.update === 'unstable' ? 2 : 1, 8),
     threads: parseWithin('--threads', values.threads, 1, 9),
     calls: parseWithin('--calls', values.calls, 1, 9),
+    updaters: parseWithin('--updaters', values.updaters, 1, 8),
     updates: parseWithin('--updates', values.updates, 1, 8),
     ticks: parseWithin('--ticks', values.ticks, 0, 9),
     kernel: parseName('--kernel', values.kernel, KERNELS),

@@ -1,15 +1,17 @@
 import { mostTelling, whyText } from '../checker/explain.ts';
 import { type Bounds, DEFAULT_BOUNDS } from '../checker/explore.ts';
 import { matrix } from '../checker/matrix.ts';
+import { MUTATIONS } from '../checker/mutations.ts';
 import { ALWAYS, SOMETIMES } from '../checker/properties.ts';
 import { parseReplay } from '../checker/replay-string.ts';
 import { type Configuration, MEMORIES, scenarioOf } from '../checker/scenarios.ts';
 import { perform } from '../checker/trace.ts';
 import { READERS, type ReaderName } from '../guest/readers.ts';
 import { type TimedVerdict, verdictShape } from '../report/check.ts';
-import { runCheck, runChecks } from '../report/check-run.ts';
+import { runCheck, runChecks, runMutations } from '../report/check-run.ts';
 import { matrixText, verdictText } from '../report/check-text.ts';
 import { toJson } from '../report/json.ts';
+import { mutationsText } from '../report/mutation-text.ts';
 import { grouped, type Output, progressOn } from '../report/text.ts';
 import { traceText } from '../report/trace-text.ts';
 import { configurationOf, DIMENSIONS } from './check-options.ts';
@@ -43,6 +45,7 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
     why: { type: 'boolean', help: 'say what the last call is held against, with its values' },
     operations: { type: 'boolean', help: 'show every operation, also those that no other thread can see' },
     all: { type: 'boolean', help: 'all readers, hosts, writers and updates: the matrix (--memory both: sc and tso)' },
+    mutations: { type: 'boolean', help: 'leave out or move each step of readers and hypervisor: which verdicts flip' },
     'max-states': {
       type: 'string',
       value: 'N',
@@ -62,6 +65,7 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
       states: parseWithin('--max-states', values['max-states'], 1, 100_000_000),
       bytes: parseWithin('--max-memory', values['max-memory'], 1, 8192) * 2 ** 20,
     };
+    if (values.mutations) return await runAllMutations(json, io);
     if (values.all) return await runMatrix(positionals[0], values.memory, bounds, json, io);
     const configuration = configurationOf(positionals[0] ?? 'landed', values);
     const wanted = values.witness ?? values.property;
@@ -102,6 +106,14 @@ async function runMatrix(
   if (json) io.stdout.write(toJson({ verdicts: verdicts.map(verdictShape), seconds }));
   else io.stdout.write(`${matrixText(verdicts, io.stdout)}${seconds.toFixed(1)} s in all\n`);
   return statusOf(verdicts);
+}
+
+async function runAllMutations(json: boolean, io: Io): Promise<number> {
+  const progress = progressOn(io.stderr);
+  const mutations = await runMutations((done) => progress.show(`${done} of ${MUTATIONS.length} mutations`));
+  progress.clear();
+  io.stdout.write(json ? toJson({ mutations }) : mutationsText(mutations, io.stdout));
+  return EXIT_OK;
 }
 
 /** The trace that was asked for; else, where something is violated, of the race if it is one, or the shortest. */

@@ -1,7 +1,9 @@
 /** Runs the checker: one configuration here, or many on every processor. */
 import { availableParallelism } from 'node:os';
+import type { Worker } from 'node:worker_threads';
 import { check } from '../checker/check.ts';
 import type { Bounds } from '../checker/explore.ts';
+import { MUTATIONS, type MutationReport, tryMutation } from '../checker/mutations.ts';
 import type { Configuration } from '../checker/scenarios.ts';
 import { startWorker } from '../machine/worker-thread.ts';
 import type { TimedVerdict } from './check.ts';
@@ -17,32 +19,58 @@ export function runCheck(job: CheckJob, onProgress?: (states: number, expanded: 
   return { ...verdict, seconds: (performance.now() - start) / 1000 };
 }
 
+export interface MutationJob {
+  /** Its place in the list. */
+  readonly mutation: number;
+}
+
+export interface TimedMutation extends MutationReport {
+  readonly seconds: number;
+}
+
+export function runMutation({ mutation }: MutationJob): TimedMutation {
+  const start = performance.now();
+  const report = tryMutation(MUTATIONS[mutation]!);
+  return { ...report, seconds: (performance.now() - start) / 1000 };
+}
+
 /** The verdicts of all, in their order. `onDone`: called after each, in the order in which they end. */
-export async function runChecks(
-  jobs: readonly CheckJob[],
-  onDone: (done: number, verdict: TimedVerdict) => void,
-): Promise<TimedVerdict[]> {
-  const verdicts: TimedVerdict[] = [];
+export function runChecks(jobs: readonly CheckJob[], onDone: (done: number) => void): Promise<TimedVerdict[]> {
+  return runJobs<CheckJob, TimedVerdict>(jobs, onDone);
+}
+
+/** Every mutation, tried. */
+export function runMutations(onDone: (done: number) => void): Promise<TimedMutation[]> {
+  const jobs = MUTATIONS.map((_, mutation) => ({ mutation }));
+  return runJobs<MutationJob, TimedMutation>(jobs, onDone);
+}
+
+/** One worker on each processor, each taking the next job once it is done with one. */
+async function runJobs<Job, Result>(jobs: readonly Job[], onDone: (done: number) => void): Promise<Result[]> {
+  const results: Result[] = [];
   let next = 0;
   let done = 0;
-  const worker = async (): Promise<void> => {
+  const work = async (): Promise<void> => {
     const thread = startWorker('check-worker', import.meta.url);
     try {
       while (next < jobs.length) {
         const index = next++;
         thread.postMessage(jobs[index]);
-        const verdict = await new Promise<TimedVerdict>((resolve, reject) => {
-          thread.once('message', resolve);
-          thread.once('error', reject);
-        });
-        thread.removeAllListeners('error');
-        verdicts[index] = verdict;
-        onDone(++done, verdict);
+        results[index] = await answerOf<Result>(thread);
+        onDone(++done);
       }
     } finally {
       await thread.terminate();
     }
   };
-  await Promise.all(Array.from({ length: Math.min(availableParallelism(), jobs.length) }, worker));
-  return verdicts;
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), jobs.length) }, work));
+  return results;
+}
+
+function answerOf<Result>(thread: Worker): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    thread.removeAllListeners('error');
+    thread.once('error', reject);
+    thread.once('message', resolve);
+  });
 }

@@ -15,6 +15,7 @@ export interface VerdictShape {
   readonly vcpus: number;
   readonly threads: number;
   readonly calls: number;
+  readonly updaters: number;
   readonly updates: number;
   readonly ticks: number;
   readonly kernel: string;

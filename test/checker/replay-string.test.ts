@@ -35,6 +35,7 @@ const replay = fc.record({
       vcpus: fc.constant(VCPUS),
       threads: digit,
       calls: digit,
+      updaters: digit,
       updates: digit,
       ticks: fc.integer({ min: 0, max: 9 }),
       kernel: fc.constantFrom(...KERNELS),

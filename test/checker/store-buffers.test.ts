@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { EMPTY, StoreBuffers } from '../../src/checker/store-buffers.ts';
+import { CAPACITY, EMPTY, StoreBuffers } from '../../src/checker/store-buffers.ts';
 
 const stores = fc.array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 3 })), { maxLength: 12 });
 
@@ -30,10 +30,13 @@ describe('StoreBuffers', () => {
     assert.equal(buffers.drained(both), buffers.push(EMPTY, 2, 2));
   });
 
-  test('push() refuses a 65th store', () => {
+  test('isFull() is true from the 12th store on', () => {
     const buffers = new StoreBuffers();
     let buffer = EMPTY;
-    for (let i = 0; i < 64; i++) buffer = buffers.push(buffer, 0, i);
-    assert.throws(() => buffers.push(buffer, 0, 64), /more than 64 stores with no fence/);
+    for (let i = 0; i < CAPACITY; i++) {
+      assert.equal(buffers.isFull(buffer), false);
+      buffer = buffers.push(buffer, 0, i);
+    }
+    assert.deepEqual([CAPACITY, buffers.isFull(buffer), buffers.longest], [12, true, 12]);
   });
 });
