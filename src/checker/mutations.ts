@@ -121,31 +121,38 @@ export const MUTATIONS: readonly Mutation[] = [
   },
 ];
 
+/** What is found without a mutation, by configuration and setting: worth keeping from one mutation to the next. */
+export type Baselines = Map<string, Baseline>;
+
+interface Baseline {
+  readonly complete: boolean;
+  /** What was violated, and what happened. */
+  readonly names: readonly string[];
+}
+
 /** Tries one mutation wherever it is to be tried. */
-export function tryMutation({ name, of, mutants, setting = {}, configurations }: Mutation): MutationReport {
+export function tryMutation(mutation: Mutation, baselines: Baselines = new Map()): MutationReport {
+  const { name, of, mutants, setting = {}, configurations } = mutation;
   const unique = new Map(configurations.map((configuration) => [JSON.stringify(configuration), configuration]));
   const flips: Flip[] = [];
   let complete = true;
-  for (const configuration of unique.values()) {
-    const before = check(configuration, { mutants: setting });
-    const was: readonly string[] = namesOf(before);
-    const after = check(configuration, {
+  for (const [key, configuration] of unique) {
+    const settingKey = setting === PENDING ? `${key} pending` : key;
+    const before = baselines.get(settingKey) ?? baselineOf(check(configuration, { mutants: setting }));
+    baselines.set(settingKey, before);
+    const verdict = check(configuration, {
       mutants: { ...setting, ...mutants },
-      enough: (states, found) => states > ENOUGH_STATES && found.some((property) => !was.includes(property)),
+      enough: (states, found) => states > ENOUGH_STATES && found.some((property) => !before.names.includes(property)),
     });
-    const is: readonly string[] = namesOf(after);
-    const flip: Flip = {
-      configuration,
-      broken: is.filter((property) => !was.includes(property)),
-      mended: after.complete ? was.filter((property) => !is.includes(property)) : [],
-    };
-    if (flip.broken.length + flip.mended.length > 0) flips.push(flip);
-    complete &&= before.complete && (after.complete || flip.broken.length > 0);
+    const after = baselineOf(verdict);
+    const broken = after.names.filter((property) => !before.names.includes(property));
+    const mended = after.complete ? before.names.filter((property) => !after.names.includes(property)) : [];
+    if (broken.length + mended.length > 0) flips.push({ configuration, broken, mended });
+    complete &&= before.complete && (after.complete || broken.length > 0);
   }
   return { name, of, tried: unique.size, complete, flips };
 }
 
-/** What was violated, and what happened. */
-function namesOf({ violated, witnessed }: Verdict): string[] {
-  return [...violated, ...witnessed].map(({ property }) => property);
+function baselineOf({ complete, violated, witnessed }: Verdict): Baseline {
+  return { complete, names: [...violated, ...witnessed].map(({ property }) => property) };
 }

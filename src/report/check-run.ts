@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { check } from '../checker/check.ts';
 import type { Bounds } from '../checker/explore.ts';
-import { MUTATIONS, type MutationReport, tryMutation } from '../checker/mutations.ts';
+import { type Baselines, MUTATIONS, type MutationReport, tryMutation } from '../checker/mutations.ts';
 import type { Configuration } from '../checker/scenarios.ts';
 import { startWorker } from '../machine/worker-thread.ts';
 import type { TimedVerdict } from './check.ts';
@@ -28,9 +28,11 @@ export interface TimedMutation extends MutationReport {
   readonly seconds: number;
 }
 
+const baselines: Baselines = new Map();
+
 export function runMutation({ mutation }: MutationJob): TimedMutation {
   const start = performance.now();
-  const report = tryMutation(MUTATIONS[mutation]!);
+  const report = tryMutation(MUTATIONS[mutation]!, baselines);
   return { ...report, seconds: (performance.now() - start) / 1000 };
 }
 

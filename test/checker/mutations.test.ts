@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { MUTATIONS, type MutationReport, tryMutation } from '../../src/checker/mutations.ts';
+import { type Baselines, MUTATIONS, type MutationReport, tryMutation } from '../../src/checker/mutations.ts';
+
+const baselines: Baselines = new Map();
 
 function tried(name: string): MutationReport {
   const mutation = MUTATIONS.find((entry) => entry.name === name);
   assert.ok(mutation !== undefined, `there is no mutation ${JSON.stringify(name)}`);
-  const report = tryMutation(mutation);
+  const report = tryMutation(mutation, baselines);
   assert.ok(report.complete);
   return report;
 }
