@@ -16,8 +16,14 @@ const IN_MACHINE_CODE: ReadersHeading = { what: 'a reading in machine code', flo
 export const IN_TYPESCRIPT: ReadersHeading = { what: 'a reading in TypeScript', floor: 'to the bare simulated TSC' };
 
 export function readersTable(output: Output, costs: readonly ReaderCost[], { what, floor } = IN_MACHINE_CODE): string {
-  const rows = costs.map(({ name, ns, toFloor }) => [`  ${name}`, ...spreadCells(ns), times(toFloor)]);
-  const heading = [what, ...HEADING.slice(1), floor];
+  const landed = costs.find(({ name }) => name === 'landed')?.ns.median;
+  const rows = costs.map(({ name, ns, toFloor }) => [
+    `  ${name}`,
+    ...spreadCells(ns),
+    times(toFloor),
+    ...(landed === undefined ? [] : [times(ns.median / landed)]),
+  ]);
+  const heading = [what, ...HEADING.slice(1), floor, ...(landed === undefined ? [] : ['to landed'])];
   return table([heading.map((cell) => styled(output, 'bold', cell)), ...rows], ALIGN);
 }
 

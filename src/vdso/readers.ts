@@ -44,25 +44,52 @@ export function emitLoadBody(a: Assembler): void {
  *
  * (d >> n) * mul >> 32 is the high half of (d >> n) * (mul << 32): one product and no shift behind it.
  */
-export function emitBodyToNs({ a, cold }: Context): void {
+export function emitBodyToNs(context: Context): void {
+  const { a } = context;
+  emitRightShiftOrAny(context, () => {
+    a.alu('sub', rax, r8);
+    a.shlImmediate(rdx, 32);
+    a.shlImmediate(r10, NSEC_FRACTION_BITS);
+    a.alu('add', rax, rdx);
+    a.shrCl(rax);
+    a.mul(r10);
+    a.lea(rax, { base: rdx, index: r11, displacement: 0 });
+  });
+}
+
+/** The same as Linux computes it: the product's 96 bits, and a shift behind it. For the two readers that the thread compares. */
+function emitBodyToNsAsPosted(context: Context): void {
+  const { a } = context;
+  emitRightShiftOrAny(context, () => {
+    a.alu('sub', rax, r8);
+    a.shlImmediate(rdx, 32);
+    a.alu('add', rax, rdx);
+    a.shrCl(rax);
+    emitMultiply(a);
+  });
+}
+
+/** `line` with the count of a right shift in cl, 0 to 63, and the line of any shift where the record gives another. */
+function emitRightShiftOrAny({ a, cold }: Context, line: () => void): void {
   const anyShift = a.label('any shift');
   const done = a.label('ns');
   a.neg(ecx);
   a.aluImmediate('cmp', ecx, 63);
   a.jcc('a', anyShift); // a left shift: a TSC slower than 1 GHz, or nonsense
-  a.alu('sub', rax, r8);
-  a.shlImmediate(rdx, 32);
-  a.shlImmediate(r10, NSEC_FRACTION_BITS);
-  a.alu('add', rax, rdx);
-  a.shrCl(rax);
-  a.mul(r10);
-  a.lea(rax, { base: rdx, index: r11, displacement: 0 });
+  line();
   a.bind(done);
   cold.add(() => {
     a.bind(anyShift);
     emitLineOfAnyShift(a);
     a.jmp(done);
   });
+}
+
+/** rax = r11 + the product of rax and r10, without its low 32 bits. */
+function emitMultiply(a: Assembler): void {
+  a.mul(r10);
+  a.shrd(rax, rdx, NSEC_FRACTION_BITS);
+  a.alu('add', rax, r11);
 }
 
 /**
@@ -105,9 +132,7 @@ function emitLineOfAnyShift(a: Assembler): void {
   a.bind(nothing);
   a.alu('xor', eax, eax);
   a.bind(multiply);
-  a.mul(r10);
-  a.shrd(rax, rdx, NSEC_FRACTION_BITS);
-  a.alu('add', rax, r11);
+  emitMultiply(a);
 }
 
 /** esi = the version at rdi, made even. */
@@ -148,7 +173,7 @@ export function emitLanded(context: Context, unstable: Label, tsc: 'ordered' | '
   emitBodyToNs(context); // after the version's check: it is no access, and so less is left to retire behind the product
 }
 
-/** guest/rfc.ts: the bit before the loop. */
+/** guest/rfc.ts: the bit before the loop, and the arithmetic that Linux has. */
 export function emitRfc(context: Context, unstable: Label): void {
   const { a } = context;
   const retry = a.label('retry');
@@ -158,10 +183,10 @@ export function emitRfc(context: Context, unstable: Label): void {
   emitRdtscOrdered(context);
   emitLoadBody(a);
   emitReadRetry(context, retry);
-  emitBodyToNs(context);
+  emitBodyToNsAsPosted(context);
 }
 
-/** guest/before.ts, with the fences that Linux had then: LFENCE on both sides of the TSC, and LSL for the vCPU number. */
+/** guest/before.ts, as Linux had it: its arithmetic, LFENCE on both sides of the TSC, and LSL for the vCPU number. */
 export function emitBefore(context: Context, unstable: Label): void {
   const { a } = context;
   const retry = a.label('retry');
@@ -179,7 +204,7 @@ export function emitBefore(context: Context, unstable: Label): void {
   a.lfence();
   a.rdtsc();
   emitLoadBody(a);
-  emitBodyToNs(context);
+  emitBodyToNsAsPosted(context);
   a.movzxByte(r8d, mem(rdi, PVTI.flags));
   a.mov(flags, r8d);
   a.mov(r9, rax);
