@@ -57,7 +57,7 @@ describe('examine() of the simulated machine', () => {
   test('says in its text what was looked at', () => {
     const text = doctorText(report, PLAIN);
     assert.match(text, /^sound: the simulated VM's clock can be trusted\n {2}a simulated VM: /);
-    assert.match(text, /\na reading in TypeScript +ns +min +max +to the bare simulated TSC\n {2}before /);
+    assert.match(text, /\na reading in TypeScript +ns +min +max +to the bare simulated TSC +to landed\n {2}before /);
   });
 
   test('a VM that stands in for a record is not this machine clock, whatever is found', () => {
