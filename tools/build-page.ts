@@ -9,6 +9,7 @@ import { copyFileSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync 
 import { createRequire, stripTypeScriptTypes } from 'node:module';
 import path from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { licences } from './licences.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const plots = path.dirname(createRequire(import.meta.url).resolve('uplot'));
@@ -46,6 +47,7 @@ export async function buildPage(out: string, served: boolean): Promise<void> {
   for (const file of globSync('web/*.{css,svg}', { cwd: root })) copyInto(out, file, path.basename(file));
   copyFileSync(path.join(plots, 'uPlot.iife.min.js'), path.join(out, 'uplot.js'));
   copyFileSync(path.join(plots, 'uPlot.min.css'), path.join(out, 'uplot.css'));
+  writeFileSync(path.join(out, 'third-party.txt'), licences('uplot'));
 }
 
 /** Leaves every import of a file of src/guest as it is, and adds it to `kept`. All scripts stand in one folder, beside src. */

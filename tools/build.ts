@@ -1,10 +1,11 @@
 /** Makes dist/ from src/ and web/: JavaScript, types, the page. `node tools/build.ts DIR` makes it in another folder. */
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { buildPage } from './build-page.ts';
 import { bundle, bundleMetrics } from './bundle.ts';
 import { emitDeclarations, reached } from './declarations.ts';
+import { licences } from './licences.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const out = path.resolve(process.argv[2] ?? path.join(root, 'dist'));
@@ -15,7 +16,7 @@ await bundleMetrics(out);
 chmodSync(path.join(out, 'cli/main.js'), 0o755); // its first line names node
 declarations();
 await buildPage(path.join(out, 'web'), true);
-writeFileSync(path.join(out, 'third-party.txt'), licences('prom-client', 'uplot'));
+writeFileSync(path.join(out, 'third-party.txt'), licences('prom-client'));
 
 /** The types of the library: index.d.ts and what it names. */
 function declarations(): void {
@@ -24,15 +25,4 @@ function declarations(): void {
   if (compiles) for (const file of reached(all, 'index.d.ts')) cpSync(path.join(all, file), path.join(out, file));
   rmSync(all, { recursive: true });
   if (!compiles) process.exit(1);
-}
-
-/** The licences of what dist/ has of other packages. */
-function licences(...packages: readonly string[]): string {
-  return packages
-    .map((name) => {
-      const folder = path.join(root, 'node_modules', name);
-      const { version } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')) as { version: string };
-      return `${name} ${version}\n\n${readFileSync(path.join(folder, 'LICENSE'), 'utf8').trim()}\n`;
-    })
-    .join('\n\n');
 }

@@ -57,7 +57,7 @@ export async function bundle(out: string): Promise<void> {
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    chunkNames: 'part-[hash]',
+    chunkNames: '[hash]',
     plugins: [whereItWas, leftOut],
     logLevel: 'warning',
   });

@@ -76,7 +76,7 @@ const KVM_2015: Flavour = {
   periodicUpdate: true,
 };
 
-export const FLAVOURS = {
+export const FLAVOURS: Readonly<Record<FlavourName, Flavour>> = {
   kvmclock: {
     name: 'kvmclock',
     policy: POLICIES.kvmclock,
@@ -99,4 +99,4 @@ export const FLAVOURS = {
   kvm: KVM,
   'kvm-2015': KVM_2015,
   'kvm-2014': { ...KVM_2015, name: 'kvm-2014', policy: POLICIES['kvm-2014'], oldMsrEndsStability: false },
-} as const satisfies Record<FlavourName, Flavour>;
+};

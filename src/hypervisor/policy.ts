@@ -62,8 +62,10 @@ const KVM: Policy = {
 };
 const KVM_2015: Policy = { ...KVM, writer: '2015', lock: 'whole', global: 'delayed' };
 
+export type FlavourName = 'kvmclock' | 'kvm' | 'kvm-2015' | 'kvm-2014';
+
 /** The policies of the flavours. */
-export const POLICIES = {
+export const POLICIES: Readonly<Record<FlavourName, Policy>> = {
   kvmclock: {
     freeze: 'record0',
     writer: 'today',
@@ -77,6 +79,4 @@ export const POLICIES = {
   kvm: KVM,
   'kvm-2015': KVM_2015,
   'kvm-2014': { ...KVM_2015, writer: '2014' },
-} as const satisfies Record<string, Policy>;
-
-export type FlavourName = keyof typeof POLICIES;
+};
