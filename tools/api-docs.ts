@@ -5,7 +5,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { emitDeclarations } from './declarations.ts';
+import { bareCode, type Declaration, declarationsIn, emitDeclarations, exportsOf, importsOf } from './declarations.ts';
 
 const FILE = path.join(import.meta.dirname, '../docs/api.md');
 
@@ -18,87 +18,20 @@ const SECTIONS: Readonly<Record<string, string>> = {
   scale: 'Cycles and nanoseconds',
 };
 
-export interface Declaration {
-  readonly name: string;
-  /** The docstring as Markdown; empty where there is none. */
-  readonly doc: string;
-  /** Without `export` and `declare`. */
-  readonly text: string;
-}
-
-const STARTS = /^(?:export )?(?:declare )?(?:abstract )?(?:function|const|class|interface|type) (\w+)/;
-
-/** Every declaration at the top level of a .d.ts file; overloads of one function are one. */
-export function declarationsIn(source: string): Declaration[] {
-  const found: Declaration[] = [];
-  const lines = source.split('\n');
-  let doc: string[] = [];
-  for (let at = 0; at < lines.length; at++) {
-    const begin = at;
-    if (lines[at]!.startsWith('/**')) {
-      while (!lines[at]!.endsWith('*/')) at++;
-      doc = lines.slice(begin, at + 1);
-      continue;
-    }
-    const name = STARTS.exec(lines[at]!)?.[1];
-    if (name !== undefined) {
-      while (depthOf(lines.slice(begin, at + 1)) > 0) at++;
-      const text = shortened(
-        lines
-          .slice(begin, at + 1)
-          .join('\n')
-          .replace(/^export /, '')
-          .replace(/^declare /, ''),
-      );
-      const last = found.at(-1);
-      if (last?.name === name && text.startsWith('function'))
-        found[found.length - 1] = { ...last, text: `${last.text}\n${text}` };
-      else found.push({ name, doc: docOf(doc), text });
-    }
-    doc = [];
-  }
-  return found;
-}
-
-/** How many brackets are open after the lines. Comments and strings hold none that count. */
-function depthOf(lines: readonly string[]): number {
-  const code = lines.join('\n').replace(/\/\*.*?\*\/|'[^'\n]*'|"[^"\n]*"/gs, '');
-  return (code.match(/[{([]/g) ?? []).length - (code.match(/[})\]]/g) ?? []).length;
-}
-
 /** Of a constant object that holds others, its keys alone: what they hold is in its type. */
 function shortened(text: string): string {
-  if (!/^const \w+: \{/.test(text) || !/^ {8}/m.test(text))
-    return text.replace(/^( +)/gm, (indent) => ' '.repeat(indent.length - 2 * Math.floor(indent.length / 4)));
-  const keys = Array.from(text.matchAll(/^ {4}readonly ('[^']+'|\w+):/gm), ([, key]) => `  readonly ${key}: ...;`);
+  if (!/^const \w+: \{/.test(text) || !/^ {4}/m.test(text)) return text;
+  const keys = Array.from(text.matchAll(/^ {2}readonly ('[^']+'|\w+):/gm), ([, key]) => `  readonly ${key}: ...;`);
   return `${text.split('\n')[0]}\n${keys.join('\n')}\n};`;
 }
 
-function docOf(lines: readonly string[]): string {
-  const text = lines.map((line) => line.replace(/^\s*(?:\/\*\*|\*\/|\*) ?/, '').replace(/\s*\*\/$/, ''));
+/** A docstring as Markdown. */
+export function markdown(doc: string): string {
+  const text = doc.split('\n').map((line) => line.replace(/^\s*(?:\/\*\*|\*\/|\*) ?/, '').replace(/\s*\*\/$/, ''));
   return text
     .join('\n')
     .trim()
     .replace(/^ {2}(.*)$/gm, '    $1');
-}
-
-/** Each exported name with the file that it comes from, in the order of index.d.ts. */
-export function exportsOf(index: string): { readonly name: string; readonly file: string }[] {
-  const found = Array.from(index.matchAll(/export (?:type )?\{([^}]+)\} from '\.\/([^']+)\.ts'/g), ([, names, file]) =>
-    names!.split(',').map((name) => ({ name: name.trim().replace(/^type /, ''), file: file! })),
-  );
-  return found.flat();
-}
-
-/** Where the names that a .d.ts file takes from others are declared, as paths without an ending. */
-function importsOf(source: string, file: string): ReadonlyMap<string, string> {
-  const found = source.matchAll(/^import (?:type )?\{([^}]+)\} from '(\.[^']+)\.ts'/gm);
-  const pairs = Array.from(found, ([, names, from]) =>
-    names!.split(',').map((name) => {
-      return [name.trim().replace(/^type /, ''), path.posix.join(path.posix.dirname(file), from!)] as const;
-    }),
-  );
-  return new Map(pairs.flat());
 }
 
 interface Entry extends Declaration {
@@ -111,7 +44,7 @@ export function page(folder: string): string {
   const read = (file: string): string => readFileSync(path.join(folder, `${file}.d.ts`), 'utf8');
   const find = (name: string, file: string): Entry | undefined => {
     const declaration = declarationsIn(read(file)).find((candidate) => candidate.name === name);
-    return declaration === undefined ? undefined : { ...declaration, file };
+    return declaration === undefined ? undefined : { ...declaration, text: shortened(declaration.text), file };
   };
   const entries = exportsOf(read('index')).map(({ name, file }) => {
     const found = find(name, file);
@@ -144,7 +77,7 @@ function namedBy(
   const found: Entry[] = [];
   for (const { text, file } of entries) {
     const imports = importsOf(read(file), file);
-    for (const [name] of text.replace(/\/\*.*?\*\/|'[^'\n]*'/gs, '').matchAll(/\b[A-Z]\w+/g)) {
+    for (const [name] of bareCode(text).matchAll(/\b[A-Z]\w+/g)) {
       const named = known.has(name) ? undefined : find(name, imports.get(name) ?? file);
       known.add(name);
       if (named !== undefined) found.push(named);
@@ -162,7 +95,7 @@ function sectionOf(title: string, entries: readonly Entry[]): string {
 
 function entryText({ name, doc, text, file }: Entry): string {
   const source = `[src/${file}.ts](../src/${file}.ts)`;
-  return [`### ${name}`, ...(doc === '' ? [] : [doc]), `\`\`\`mts\n${text}\n\`\`\``, source].join('\n\n');
+  return [`### ${name}`, ...(doc === '' ? [] : [markdown(doc)]), `\`\`\`mts\n${text}\n\`\`\``, source].join('\n\n');
 }
 
 /** The page as the sources have it now. */

@@ -1,10 +1,11 @@
 /** Makes dist/ from src/ and web/: JavaScript, types, the page. `node tools/build.ts DIR` makes it in another folder. */
-import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { buildPage } from './build-page.ts';
 import { bundle, bundleMetrics } from './bundle.ts';
-import { emitDeclarations, reached } from './declarations.ts';
+import { emitDeclarations } from './declarations.ts';
+import { libraryTypes } from './library-types.ts';
 import { licences } from './licences.ts';
 
 const root = path.join(import.meta.dirname, '..');
@@ -18,11 +19,11 @@ declarations();
 await buildPage(path.join(out, 'web'), true);
 writeFileSync(path.join(out, 'third-party.txt'), licences('prom-client'));
 
-/** The types of the library: index.d.ts and what it names. */
+/** The types of the library, as one file. */
 function declarations(): void {
   const all = mkdtempSync(path.join(tmpdir(), 'kvmclock-types-'));
   const compiles = emitDeclarations(all);
-  if (compiles) for (const file of reached(all, 'index.d.ts')) cpSync(path.join(all, file), path.join(out, file));
+  if (compiles) writeFileSync(path.join(out, 'index.d.ts'), libraryTypes(all));
   rmSync(all, { recursive: true });
   if (!compiles) process.exit(1);
 }

@@ -75,7 +75,7 @@ describe('the package', () => {
     for (const file of files) {
       assert.match(
         file,
-        /^(package\.json|LICENSE|README\.md|dist\/.*\.js|dist\/.*\.d\.ts|dist\/third-party\.txt|dist\/web\/[\w./-]+)$/,
+        /^(package\.json|LICENSE|README\.md|dist\/.*\.js|dist\/index\.d\.ts|dist\/third-party\.txt|dist\/web\/[\w./-]+)$/,
       );
     }
   });
