@@ -5,6 +5,7 @@ export const KVM_CAPABILITIES = {
   KVM_CAP_SET_TSS_ADDR: 4,
   KVM_CAP_EXT_CPUID: 7,
   KVM_CAP_MP_STATE: 14,
+  KVM_CAP_SET_GUEST_DEBUG: 23,
   KVM_CAP_PIT2: 33,
   KVM_CAP_SET_IDENTITY_MAP_ADDR: 37,
   /** The flags that KVM_GET_CLOCK and KVM_SET_CLOCK know; 1 on kernels before v4.10. */

@@ -27,6 +27,7 @@ export const KVM_RUN = {
 
 export const KVM_EXIT_UNKNOWN = 0;
 export const KVM_EXIT_IO = 2;
+export const KVM_EXIT_DEBUG = 4;
 export const KVM_EXIT_HLT = 5;
 export const KVM_EXIT_MMIO = 6;
 export const KVM_EXIT_SHUTDOWN = 8;
@@ -38,8 +39,8 @@ export const KVM_EXIT_X86_RDMSR = 29;
 export const KVM_EXIT_X86_WRMSR = 30;
 
 /**
- * Why KVM_RUN returned. `io` and `rdmsr` want their answer in kvm_run before the next entry; `shutdown` is a triple fault;
- * `interrupted` is our own kick, or a signal of the process.
+ * Why KVM_RUN returned. `io` and `rdmsr` want their answer in kvm_run before the next entry; `shutdown` is a triple fault; `debug` the
+ * end of a single step; `interrupted` is our own kick, or a signal of the process.
  */
 export type KvmExit =
   | {
@@ -53,6 +54,7 @@ export type KvmExit =
   | { readonly reason: 'mmio'; readonly write: boolean; readonly address: bigint; readonly bytes: number }
   | { readonly reason: 'rdmsr'; readonly index: number }
   | { readonly reason: 'wrmsr'; readonly index: number; readonly data: bigint }
+  | { readonly reason: 'debug' }
   | { readonly reason: 'hlt' }
   | { readonly reason: 'shutdown' }
   | { readonly reason: 'interrupted' }
@@ -90,6 +92,8 @@ export function decodeExit(run: DataView): KvmExit {
         index: run.getUint32(KVM_RUN.msrIndex, true),
         data: run.getBigUint64(KVM_RUN.msrData, true),
       };
+    case KVM_EXIT_DEBUG:
+      return { reason: 'debug' };
     case KVM_EXIT_HLT:
       return { reason: 'hlt' };
     case KVM_EXIT_SHUTDOWN:

@@ -37,6 +37,11 @@ export const KVM_REGS_LAYOUT = {
 /** The general registers, all u64. */
 export type KvmRegs = Struct<typeof KVM_REGS_LAYOUT>;
 
+/** kvm_guest_debug: control, padding, eight debug registers. */
+export const KVM_GUEST_DEBUG_BYTES = 72;
+export const KVM_GUESTDBG_ENABLE = 1;
+export const KVM_GUESTDBG_SINGLESTEP = 2;
+
 export const KVM_SEGMENT_BYTES = 24;
 export const KVM_SEGMENT_LAYOUT = {
   base: ['u64', 0],

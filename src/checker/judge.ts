@@ -13,7 +13,7 @@ import type { Event } from './surroundings.ts';
 /** The roles whose values make a time. */
 const BODY: readonly Role[] = ['tscTimestamp', 'systemTime', 'tscToSystemMul', 'tscShift'];
 
-const NO_BIT = -1;
+export const NO_BIT = -1;
 
 /** Nothing to judge: what the hypervisor's threads return. */
 export const NO_OUTCOME: Outcome = { ns: undefined, bit: NO_BIT, broken: [], isCall: false, result: '' };
@@ -46,13 +46,19 @@ export function evidenceIn(cells: Cells, events: readonly Event[]): Evidence {
 /** A call of the guest's clock: a reader's, or the kernel's own, or the second after the first found no stable record. */
 export function judge(cells: Cells, events: readonly Event[], ns: Word | undefined): Outcome {
   if (ns === undefined) return { ...NO_OUTCOME, isCall: true };
-  const { inKernel, stamps, bit, expected } = evidenceIn(cells, events);
+  const evidence = evidenceIn(cells, events);
+  const result = evidence.inKernel ? 'kernel' : '';
+  return { ns: BigInt(ns), bit: evidence.bit, broken: brokenBy(evidence, BigInt(ns)), isCall: true, result };
+}
+
+/** What a call that returned `ns` on this evidence breaks by itself. */
+export function brokenBy({ inKernel, stamps, bit, expected }: Evidence, ns: bigint): PropertyName[] {
   const updates = Object.values(stamps);
   const broken: PropertyName[] = [];
   if (updates.some((stamp) => stamp !== updates[0])) broken.push('torn');
   if (bit !== NO_BIT && updates.some((stamp) => stamp !== bit)) broken.push('mixed');
   if (!inKernel && expected !== undefined && expected !== ns) broken.push('own');
-  return { ns: BigInt(ns), bit, broken, isCall: true, result: inKernel ? 'kernel' : '' };
+  return broken;
 }
 
 function isTscRead(kind: Kind): boolean {

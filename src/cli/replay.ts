@@ -19,8 +19,9 @@ export const command = defineCommand({
   usage: 'replay STRING [--machine model|kvm] [--operations] [--json]',
   details: `Steps an execution that kvmclock check has found: numbered steps in the threads' own words, both records
 where they change, and at the end what the last call returned and what that is held against.
-With --machine kvm its updates, entries and calls are performed on real vCPUs, in the same order, each
-whole, and what the calls return there is held against the model.
+With --machine kvm it is performed on real vCPUs: the update and the vCPUs' entries each whole, the reader's
+machine code access by access, on the vCPU where the model has it; by the real KVM under host kvm and
+writer today, by this package's hypervisor under any other. What a call returns is held against the model.
 
 Exit status: 0 the execution was stepped to its end, or the real machine did the same; 1 it did
 otherwise; 2 it is no replay string, it cannot be stepped, or real vCPUs cannot follow it.`,

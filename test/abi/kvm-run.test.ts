@@ -38,6 +38,7 @@ test('decodeExit() takes WRMSR and RDMSR apart', () => {
 });
 
 for (const [number, reason] of [
+  [4, 'debug'],
   [5, 'hlt'],
   [8, 'shutdown'],
   [10, 'interrupted'],

@@ -10,6 +10,7 @@ import { availableParallelism } from 'node:os';
 import type { KvmExit } from '../../abi/kvm-run.ts';
 import { KVM_MP_STATE_RUNNABLE } from '../../abi/kvm-structs.ts';
 import { decodePvti, type Pvti, pvtiAddress } from '../../abi/pvti.ts';
+import type { Flavour } from '../../hypervisor/flavours.ts';
 import type { FlavourName } from '../../hypervisor/policy.ts';
 import { clockCode, DATA, DATA_BYTES } from '../../vdso/clock.ts';
 import { buildImage } from '../../vdso/image.ts';
@@ -37,7 +38,7 @@ import type { Vm } from './vm.ts';
 export interface GuestOptions {
   readonly vcpus: number;
   /** Our hypervisor keeps the clock, in this flavour; where it is not named, KVM does. */
-  readonly flavour?: FlavourName | undefined;
+  readonly flavour?: FlavourName | Flavour | undefined;
   /** Threads to run on, one a vCPU, which stay open when the guest is closed; by default it starts its own. */
   readonly threads?: readonly VcpuThread[];
   /** In-kernel local APICs: then a HLT waits inside KVM_RUN. */
@@ -131,7 +132,7 @@ export class Guest {
   }
 
   /** Takes the clock's MSRs away from KVM. */
-  #serveClock(flavour: FlavourName): void {
+  #serveClock(flavour: FlavourName | Flavour): void {
     this.#service = takeClock(this.vm, this.threads, flavour);
     this.#clock = ownClock(this.vm, startClock(this.vm.kvm.sys, this.#service));
   }

@@ -10,6 +10,7 @@ import {
   MSR_KVM_WALL_CLOCK_NEW,
 } from '../../abi/msr.ts';
 import { HYPERVISOR_WORDS } from '../../hypervisor/cpu.ts';
+import type { Flavour } from '../../hypervisor/flavours.ts';
 import { attachKvm, createKvm, type KvmHypervisor, type KvmOptions } from '../../hypervisor/kvm.ts';
 import type { FlavourName } from '../../hypervisor/policy.ts';
 import { IN_GUEST_MODE, REQUEST } from '../../hypervisor/request-bits.ts';
@@ -39,7 +40,7 @@ export interface KickTarget {
 
 /** What each thread needs to serve one VM's clock; all of it survives postMessage. */
 export interface ClockServiceData {
-  readonly flavour: FlavourName;
+  readonly flavour: FlavourName | Flavour;
   readonly vcpus: number;
   /** From createWords. */
   readonly words: SharedArrayBuffer;
@@ -50,7 +51,7 @@ export interface ClockServiceData {
 }
 
 /** Takes the clock's MSRs away from KVM, for a VM whose vCPUs are all made and run on `threads`. */
-export function takeClock(vm: Vm, threads: readonly VcpuThread[], flavour: FlavourName): ClockServiceData {
+export function takeClock(vm: Vm, threads: readonly VcpuThread[], flavour: FlavourName | Flavour): ClockServiceData {
   const { vcpus, memory, kvm } = vm;
   vm.takeMsrs(CLOCK_MSRS);
   return {

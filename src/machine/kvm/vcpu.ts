@@ -9,6 +9,9 @@ import {
   KVM_CPUID2_BYTES,
   KVM_DEVICE_ATTR_BYTES,
   KVM_DEVICE_ATTR_LAYOUT,
+  KVM_GUEST_DEBUG_BYTES,
+  KVM_GUESTDBG_ENABLE,
+  KVM_GUESTDBG_SINGLESTEP,
   KVM_MP_STATE_BYTES,
   KVM_MSR_ENTRY_BYTES,
   KVM_MSR_ENTRY_LAYOUT,
@@ -135,6 +138,13 @@ export class Vcpu {
       entries.forEach((entry, i) => {
         encodeStruct(KVM_CPUID_ENTRY_LAYOUT, entry, view, KVM_CPUID2_BYTES + i * KVM_CPUID_ENTRY_BYTES);
       });
+    });
+  }
+
+  /** Has each run end behind one instruction, or no longer. */
+  setSingleStep(on: boolean): void {
+    this.#descriptor.pass('KVM_SET_GUEST_DEBUG', KVM_GUEST_DEBUG_BYTES, (view) => {
+      view.setUint32(0, on ? KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP : 0, true);
     });
   }
 

@@ -26,8 +26,8 @@ export type Racer = (typeof RACERS)[number];
 const JUDGED = 'landed';
 
 /** SET_CLOCK moves the clock this far ahead: more than any reading takes. */
-const JUMP_NS = 3_600_000_000_000n;
-const UNSTABLE = 2n ** 64n - 1n;
+export const JUMP_NS = 3_600_000_000_000n;
+export const UNSTABLE = 2n ** 64n - 1n;
 const TOLD = 1;
 
 /** What one reader returned on vCPU 1 after step 3. `ns` null: it said that the clock is not stable. */

@@ -1,50 +1,56 @@
 /**
- * An execution of the checker, performed on real vCPUs. The model moves word by word; here a host's update, a vCPU's entry and
- * a call of a reader are each done whole, in the model's order. That is enough for the race, which lies between them: what
- * cannot be performed so says why.
+ * An execution of the checker, performed on real vCPUs: the host's update and the vCPUs' entries each whole, the readers'
+ * machine code access by access, each on the vCPU where the model has it. What a call returns is judged as the checker judges
+ * it, by what real memory held at each of its accesses.
  */
-
-import type { Pvti } from '../../abi/pvti.ts';
-import type { Configuration } from '../../checker/scenarios.ts';
-import type { Actor } from '../../checker/schedule.ts';
+import { PVTI, PVTI_SIZE, type Pvti } from '../../abi/pvti.ts';
+import type { PropertyName } from '../../checker/properties.ts';
+import { type Configuration, flavourOf } from '../../checker/scenarios.ts';
 import type { Step } from '../../checker/trace.ts';
-import type { FlavourName } from '../../hypervisor/policy.ts';
 import { Guest } from '../../machine/kvm/guest.ts';
+import { RECORDS_AT } from '../../machine/kvm/guest-memory.ts';
 import type { Kvm } from '../../machine/kvm/kvm.ts';
+import { type DoneAccess, SteppedCall } from '../../machine/kvm/stepping.ts';
 import type { Unavailable } from '../../machine/sys.ts';
-import { newLine, RACERS, type RaceReading, type Racer, readOn, settleRecords } from './race.ts';
+import { JUMP_NS, newLine, RACERS, type Racer, settleRecords, UNSTABLE } from './race.ts';
+import { type ReplayEvent, replayEvents, type Target } from './replay-events.ts';
+import { breaks, CallEvidence, type Judged, type KeptLine, Stamps } from './replay-judge.ts';
 
-/** What the model says of a call: whether it returned a time, and by a stable bit older than what its vCPU was told of. */
+/** What a call came to, in the model or on the real machine. */
 export interface Outcome {
+  /** It returned a time. */
   readonly answered: boolean;
-  readonly stale: boolean;
+  /** The properties that it breaks, `backwards` aside. */
+  readonly broken: readonly PropertyName[];
 }
 
-/** One thing that the model does, and real vCPUs can do whole. `step`: its number in the trace, from 1. */
-export type CoarseEvent = { readonly step: number } & (
-  | { readonly kind: 'update' }
-  | { readonly kind: 'enter'; readonly vcpu: number }
-  | { readonly kind: 'read'; readonly vcpu: number; readonly model: Outcome }
-);
+export interface RealCall extends Outcome {
+  /** u64; null: no stable record. */
+  readonly ns: bigint | null;
+  /** How far from what the record of the vCPU whose TSC it read gives for that TSC, ns. */
+  readonly errorNs: bigint | null;
+  readonly model: Outcome;
+}
 
 export interface RealStep {
+  /** The step of the trace with which it begins, from 1. */
   readonly step: number;
   readonly what: string;
+  /** The records behind it. */
   readonly records: readonly Pvti[];
-  readonly reading: RaceReading | null;
-  /** Whether the real machine's reading came out as the model's; null where nothing was read. */
-  readonly same: boolean | null;
+  /** The call that it ended; null where none did. */
+  readonly call: RealCall | null;
 }
 
 export interface RealReplay {
-  readonly clock: 'kvm' | FlavourName;
+  /** Who kept the clock: `kvm`, or our hypervisor under the configuration's policy. */
+  readonly clock: 'kvm' | 'ours';
   readonly steps: readonly RealStep[];
-  /** Every reading came out as the model's. */
+  /** Every call came out as the model's, and read what it reads, in its order. */
   readonly same: boolean;
 }
 
-const JUMP_NS = 3_600_000_000_000n;
-/** The vCPU whose TSC the model moves. */
+/** The vCPU whose TSC the model moves. That alone would change times by a few ns; so the clock is set as well. */
 const MOVED = 1;
 
 /** Performs `steps` under `configuration`. Where that cannot be done: the reason. */
@@ -53,110 +59,145 @@ export async function replayOnKvm(
   configuration: Configuration,
   steps: readonly Step[],
 ): Promise<RealReplay | Unavailable> {
-  const { reader, update, vcpus } = configuration;
-  const flavour = flavourFor(configuration);
-  if (typeof flavour === 'object') return flavour;
+  const { reader, update, vcpus, host, writer } = configuration;
   const racer = RACERS.find((name) => name === reader);
   if (racer === undefined) return { unavailable: `the guest has no ${reader} in machine code` };
   if (update !== 'unstable' && update !== 'set-clock') {
     return { unavailable: `update ${update} moves the host's own clock, which is not done to a real host` };
   }
-  const events = coarseEvents(steps, vcpus);
+  const byKvm = host === 'kvm' && writer === 'today';
+  const events = replayEvents(configuration, steps, byKvm);
   if ('unavailable' in events) return events;
-  await using guest = await Guest.create(kvm, { vcpus, flavour: flavour === 'kvm' ? undefined : flavour });
+  await using guest = await Guest.create(kvm, { vcpus, flavour: byKvm ? undefined : flavourOf(host, writer) });
   await settleRecords(guest);
-  const performer = { guest, racer, line: newLine(guest), update };
-  const real: RealStep[] = [];
-  for (const event of events) real.push(await perform(performer, event));
-  return { clock: flavour, steps: real, same: real.every(({ same }) => same !== false) };
+  const performer = new Performer(guest, racer, update);
+  for (const [index, event] of events.entries()) await performer.perform(event, events[index + 1]);
+  return { clock: byKvm ? 'kvm' : 'ours', steps: performer.steps, same: performer.same };
 }
 
-/** Who keeps the clock as the model's host does. */
-function flavourFor({ host, writer }: Configuration): 'kvm' | FlavourName | Unavailable {
-  if (writer === 'today' && host === 'kvm') return 'kvm';
-  if (writer === 'today' && host === 'record0') return 'kvmclock';
-  return { unavailable: `no host here is ${host} with writer ${writer}: KVM is kvm and today, ours record0 and today` };
-}
-
-interface Performer {
-  readonly guest: Guest;
-  readonly racer: Racer;
+/** A guest thread: what it keeps from call to call, and the call that it is in. */
+interface Thread {
   readonly line: number;
-  readonly update: 'unstable' | 'set-clock';
+  kept: KeptLine | undefined;
+  call: SteppedCall | undefined;
+  evidence: CallEvidence | undefined;
+  vcpu: number;
 }
 
-async function perform({ guest, racer, line, update }: Performer, event: CoarseEvent): Promise<RealStep> {
-  const done = (what: string, reading: RaceReading | null = null, same: boolean | null = null): RealStep => {
-    const records = guest.vm.vcpus.map(({ id }) => guest.record(id));
-    return { step: event.step, what, records, reading, same };
-  };
-  if (event.kind === 'update') {
-    if (update === 'unstable') guest.clock.mismatchTsc(MOVED);
-    else guest.clock.set({ clock: guest.clock.get().clock + JUMP_NS });
-    return done(update === 'unstable' ? `the TSC of vCPU ${MOVED} is moved` : 'the clock is set');
+class Performer {
+  readonly steps: RealStep[] = [];
+  same = true;
+  readonly #guest: Guest;
+  readonly #reader: Racer;
+  readonly #update: 'unstable' | 'set-clock';
+  readonly #stamps: Stamps;
+  readonly #threads = new Map<number, Thread>();
+  /** Accesses in a row, by one thread on one vCPU. */
+  #row: string[] = [];
+
+  constructor(guest: Guest, reader: Racer, update: 'unstable' | 'set-clock') {
+    this.#guest = guest;
+    this.#reader = reader;
+    this.#update = update;
+    this.#stamps = new Stamps(guest);
   }
-  const { vcpu } = event;
-  if (event.kind === 'enter') {
-    await guest.call(vcpu, 'guest_nothing');
-    return done(`vCPU ${vcpu} enters the guest`);
+
+  async perform(event: ReplayEvent, next: ReplayEvent | undefined): Promise<void> {
+    if (event.kind === 'update') this.#doUpdate(event.step);
+    else if (event.kind === 'enter') await this.#enter(event.step, event.vcpu);
+    else if (event.kind === 'access') await this.#access(event, next);
+    else await this.#return(event);
   }
-  const reading = await readOn(guest, vcpu, racer, line);
-  const same = (reading.ns !== null) === event.model.answered && reading.stale === event.model.stale;
-  return done(`${racer} is called on vCPU ${vcpu}`, reading, same);
-}
 
-/** The trace's updates, entries and calls, in their order; or why real vCPUs cannot follow them. */
-export function coarseEvents(steps: readonly Step[], vcpus: number): CoarseEvent[] | Unavailable {
-  const events: CoarseEvent[] = [];
-  const updaters = new Set<string>();
-  const begun = new Map<number, { readonly events: number; readonly records: string }>();
-  let records = '';
-  let told: readonly (number | undefined)[] = Array.from({ length: vcpus }, () => undefined);
-  for (const [index, { turns, told: next, returned }] of steps.entries()) {
-    const step = index + 1;
-    for (const updater of turns.map(({ actor }) => updaterOf(actor))) {
-      if (updater === undefined || updaters.has(updater)) continue;
-      updaters.add(updater);
-      events.push({ step, kind: 'update' });
-    }
-    for (const [vcpu, update] of next.entries()) {
-      if (told[vcpu] === undefined && update !== undefined) events.push({ step, kind: 'enter', vcpu });
-    }
-    told = next;
-    const guests = turns.flatMap(({ actor }) => (actor.kind === 'guest' ? [actor.guest] : []));
-    for (const guest of guests) if (!begun.has(guest)) begun.set(guest, { events: events.length, records });
-    records = steps[index]!.records.map(({ version }) => version).join();
-    const [caller] = guests;
-    if (returned === undefined || caller === undefined) continue;
-    const start = begun.get(caller)!;
-    const since = events.slice(start.events);
-    begun.delete(caller);
-    if (start.records !== records) {
-      return { unavailable: `a record is written while the call runs that ends at step ${step}; real calls run whole` };
-    }
-    const between = since.find(({ kind }) => kind !== 'read');
-    if (between !== undefined) return spans(between, step);
-    const { vcpu, ns, bit } = returned;
-    if (returned.told < updaters.size) {
-      return {
-        unavailable: `at step ${step} vCPU ${vcpu} reads before it is told; to enter a real vCPU is to tell it`,
-      };
-    }
-    const stale = bit >= 0 && bit < returned.told;
-    events.push({ step, kind: 'read', vcpu, model: { answered: ns !== undefined, stale } });
+  #done(step: number, what: string, call: RealCall | null = null): void {
+    const records = this.#guest.vm.vcpus.map(({ id }) => this.#guest.record(id));
+    this.steps.push({ step, what, records, call });
   }
-  return events;
+
+  #doUpdate(step: number): void {
+    const { clock } = this.#guest;
+    this.#stamps.updating();
+    if (this.#update === 'unstable') clock.mismatchTsc(MOVED);
+    clock.set({ clock: clock.get().clock + JUMP_NS });
+    const moved = this.#update === 'unstable' ? `the TSC of vCPU ${MOVED} is moved, and ` : '';
+    this.#done(step, `${moved}the clock is set an hour on`);
+  }
+
+  async #enter(step: number, vcpu: number): Promise<void> {
+    await this.#guest.call(vcpu, 'guest_nothing');
+    this.#done(step, `vCPU ${vcpu} enters the guest`);
+  }
+
+  async #access(event: Extract<ReplayEvent, { kind: 'access' }>, next: ReplayEvent | undefined): Promise<void> {
+    const { step, thread: number, vcpu, target } = event;
+    const thread = this.#threadOf(number);
+    if (thread.call === undefined) {
+      const symbol = `kvmclock_read_${this.#reader}`;
+      thread.call = new SteppedCall(this.#guest, symbol, this.#guest.recordAt(0), thread.line);
+      thread.evidence = new CallEvidence(this.#guest, this.#stamps, vcpu);
+    }
+    thread.vcpu = vcpu;
+    const done = await thread.call.next(vcpu);
+    if (done !== undefined) thread.evidence!.take(done, vcpu);
+    if (targetOf(done) !== target) {
+      this.#row.push(`${nameOf(targetOf(done))}, where the model reads ${nameOf(target)}`);
+      this.same = false;
+    } else {
+      this.#row.push(nameOf(target));
+    }
+    const goesOn = next?.kind === 'access' && next.thread === number && next.vcpu === vcpu;
+    if (goesOn) return;
+    const who = this.#threads.size > 1 ? `${this.#reader} of thread ${number}` : this.#reader;
+    const what = this.#row.join(', ');
+    this.#row = [];
+    this.#done(step, `${who} on vCPU ${vcpu} reads ${what}`);
+  }
+
+  async #return({ step, thread: number, model }: Extract<ReplayEvent, { kind: 'return' }>): Promise<void> {
+    const thread = this.#threadOf(number);
+    const { vcpu } = thread;
+    const call = thread.call!;
+    for (let more = await call.next(vcpu); more !== undefined; more = await call.next(vcpu)) {
+      thread.evidence!.take(more, vcpu);
+      this.same = false; // the model has returned
+    }
+    const answer = call.result === UNSTABLE ? undefined : call.result;
+    const judged = thread.evidence!.returned(answer, vcpu, thread.kept);
+    if (answer !== undefined) thread.kept = judged;
+    thread.call = undefined;
+    const real = { ...outcomeOf(judged), ns: answer ?? null, errorNs: errorOf(judged), model: outcomeOf(model) };
+    if (real.answered !== real.model.answered || real.broken.join() !== real.model.broken.join()) this.same = false;
+    this.#done(step, `${this.#reader} on vCPU ${vcpu} returns`, real);
+  }
+
+  #threadOf(number: number): Thread {
+    let thread = this.#threads.get(number);
+    if (thread === undefined) {
+      thread = { line: newLine(this.#guest), kept: undefined, call: undefined, evidence: undefined, vcpu: -1 };
+      this.#threads.set(number, thread);
+    }
+    return thread;
+  }
 }
 
-/** A thread by whose first step an update begins. */
-function updaterOf(actor: Actor): string | undefined {
-  if (actor.kind === 'once') return 'once';
-  return actor.kind === 'other' ? `other ${actor.index}` : undefined;
+function outcomeOf(call: Judged): Outcome {
+  return { answered: call.ns !== undefined, broken: breaks(call) };
 }
 
-function spans({ kind, step }: CoarseEvent, end: number): Unavailable {
-  const what = kind === 'update' ? 'an update' : 'an entry';
-  return {
-    unavailable: `the call that ends at step ${end} has ${what} in its middle, at step ${step}; real calls run whole`,
-  };
+function errorOf({ ns, expected }: Judged): bigint | null {
+  return ns === undefined || expected === undefined ? null : BigInt.asIntN(64, ns - expected);
+}
+
+function targetOf(access: DoneAccess | undefined): Target | undefined {
+  if (access === undefined) return undefined;
+  return access.kind === 'load' ? access.address - RECORDS_AT : access.kind;
+}
+
+const FIELDS = new Map<number, string>(Object.entries(PVTI).map(([name, offset]) => [offset, name]));
+
+function nameOf(target: Target | undefined): string {
+  if (target === undefined) return 'no more';
+  if (target === 'tsc') return 'the TSC';
+  if (target === 'vcpu') return "its vCPU's number";
+  return `${FIELDS.get(target % PVTI_SIZE)} of record ${Math.floor(target / PVTI_SIZE)}`;
 }

@@ -5,7 +5,8 @@ import { parseReplay } from '../../../src/checker/replay-string.ts';
 import { type Configuration, DEFAULT_CONFIGURATION, scenarioOf } from '../../../src/checker/scenarios.ts';
 import { perform, type Step } from '../../../src/checker/trace.ts';
 import { isUnavailable } from '../../../src/machine/sys.ts';
-import { coarseEvents, type RealReplay, replayOnKvm } from '../../../src/report/vm/replay.ts';
+import { type RealReplay, replayOnKvm } from '../../../src/report/vm/replay.ts';
+import { replayEvents } from '../../../src/report/vm/replay-events.ts';
 import { realReplayText } from '../../../src/report/vm/replay-text.ts';
 import { kvmTest, realKvm } from '../../machine/kvm/real-kvm.ts';
 
@@ -25,44 +26,77 @@ async function real(configuration: Configuration, steps: readonly Step[]): Promi
   return replay;
 }
 
-for (const reader of ['rfc', 'landed', 'cached', 'relaxed'] as const) {
+const said = (replay: RealReplay): string => realReplayText(replay, { write() {}, isTerminal: false, colour: false });
+
+for (const reader of ['before', 'rfc', 'landed', 'cached', 'relaxed'] as const) {
   for (const update of ['unstable', 'set-clock'] as const) {
     kvmTest(`replayOnKvm() finds on the real KVM what the checker found: ${reader}, ${update}`, async () => {
       const { configuration, steps } = trace({ reader, update }, 'stale-use');
       const replay = await real(configuration, steps);
-      assert.equal(replay.same, true);
-      assert.deepEqual([replay.clock, replay.steps.at(-1)!.reading!.stale], ['kvm', true]);
-      assert.match(
-        realReplayText(replay, { write() {}, isTerminal: false, colour: false }),
-        /the real KVM did the same\n$/,
-      );
+      assert.deepEqual([replay.clock, replay.same], ['kvm', true], said(replay));
+      const { answered, broken, model } = replay.steps.findLast(({ call }) => call !== null)!.call!;
+      assert.deepEqual({ answered, broken }, model);
+      assert.ok(broken.includes('stale-use'));
+      assert.match(said(replay), /as in the model: a time, which breaks [\s\S]*the real KVM did the same\n$/);
     });
   }
 }
 
-kvmTest('replayOnKvm() performs a run in which nothing is wrong, by our hypervisor', async () => {
-  const { configuration, steps } = trace({ host: 'record0' }, 'stable');
+kvmTest('replayOnKvm() stops a call in its middle: record 0 is rewritten between the bit and the line', async () => {
+  const { configuration, steps } = trace({ reader: 'rfc' }, 'mixed');
   const replay = await real(configuration, steps);
-  assert.deepEqual([replay.clock, replay.same], ['kvmclock', true]);
-  assert.equal(replay.steps.at(-1)!.reading!.stale, false);
+  assert.equal(replay.same, true, said(replay));
+  assert.ok(replay.steps.at(-1)!.call!.broken.includes('mixed'));
+  const { what } = replay.steps.at(-3)!;
+  assert.equal(what, 'vCPU 0 enters the guest');
 });
 
-kvmTest('replayOnKvm() says where the real machine did otherwise: the trace of KVM on our hypervisor', async () => {
-  const { configuration, steps } = trace({}, 'stale-use');
-  const replay = await real({ ...configuration, host: 'record0' }, steps);
-  assert.equal(replay.same, false);
-  assert.match(
-    realReplayText(replay, { write() {}, isTerminal: false, colour: false }),
-    /not as in the model[\s\S]*did otherwise/,
+kvmTest('replayOnKvm() moves a thread to another vCPU in the middle of its call, and back', async () => {
+  const { configuration, steps } = trace({ reader: 'before', host: 'none' }, 'own');
+  const replay = await real(configuration, steps);
+  assert.deepEqual([replay.clock, replay.same], ['ours', true], said(replay));
+  const calls = replay.steps.filter(({ what }) => what.startsWith('before on'));
+  assert.deepEqual(
+    calls.map(({ what }) => what.slice(0, 'before on vCPU 0'.length)),
+    ['before on vCPU 0', 'before on vCPU 1', 'before on vCPU 0', 'before on vCPU 0'],
   );
+  const { errorNs, broken } = calls.at(-1)!.call!;
+  assert.ok(broken.includes('own') && errorNs !== 0n);
+});
+
+for (const host of ['none', 'kvm', 'record0', 'all'] as const) {
+  kvmTest(`replayOnKvm() performs a run that returns a time, under ${host}`, async () => {
+    const { configuration, steps } = trace({ host }, 'stable');
+    const replay = await real(configuration, steps);
+    assert.equal(replay.same, true, said(replay));
+    assert.deepEqual(replay.steps.at(-1)!.call!.broken, []);
+  });
+}
+
+kvmTest(
+  'replayOnKvm() says where the real machine did otherwise: the race, where record 0 is written first',
+  async () => {
+    const { configuration, steps } = trace({}, 'stale-use');
+    const replay = await real({ ...configuration, host: 'record0' }, steps);
+    assert.equal(replay.same, false);
+    assert.match(said(replay), /; in the model: a time, which breaks [\s\S]*did otherwise\n$/);
+  },
+);
+
+kvmTest('replayOnKvm() says where the code reads something else than the model', async () => {
+  const { configuration, steps } = trace({ reader: 'rfc' }, 'stable');
+  const replay = await real({ ...configuration, reader: 'landed' }, steps);
+  assert.equal(replay.same, false);
+  assert.match(said(replay), /version of record 0, where the model reads flags of record 0/);
 });
 
 const refused: [options: Partial<Configuration>, what: string, why: RegExp][] = [
   [{ update: 'ahead' }, 'stable', /moves the host's own clock/],
   [{ reader: 'freebsd' }, 'stable', /no freebsd in machine code/],
-  [{ host: 'all' }, 'stable', /no host here is all with writer today/],
-  [{ writer: '2015' }, 'stable', /no host here is kvm with writer 2015/],
-  [{ reader: 'rfc' }, 'mixed', /a record is written while the call runs/],
+  [{ reader: 'landed' }, 'retried', /a record is read half-written/],
+  [{ reader: 'before', writer: '2015' }, 'torn', /a record is read half-written/],
+  [{ kernel: 'fallback' }, 'unstable', /the guest's kernel reads at step \d+/],
+  [{ reader: 'before', early: 'any-order' }, 'stale-use', /a load is done early at step \d+/],
 ];
 for (const [options, what, why] of refused) {
   kvmTest(`replayOnKvm() says why real vCPUs cannot follow: ${JSON.stringify(options)}, ${what}`, async () => {
@@ -74,18 +108,29 @@ for (const [options, what, why] of refused) {
   });
 }
 
-test('coarseEvents() keeps the order of update, entry and call', () => {
-  const { steps } = trace({ reader: 'rfc' }, 'stale-use');
-  const events = coarseEvents(steps, 2);
-  assert.ok(Array.isArray(events));
-  assert.deepEqual(
-    events.map(({ kind }) => kind),
-    ['update', 'enter', 'read'],
-  );
-  assert.deepEqual(events.at(-1), {
-    step: steps.length,
-    kind: 'read',
-    vcpu: 1,
-    model: { answered: true, stale: true },
-  });
+test('replayEvents() refuses more than one update', () => {
+  const { configuration, steps } = trace({}, 'stable');
+  const events = replayEvents({ ...configuration, updates: 2 }, steps, true);
+  assert.ok(isUnavailable(events) && /one update is performed/.test(events.unavailable));
+});
+
+const kindsOf = (options: Partial<Configuration>, what: string): string[] => {
+  const { configuration, steps } = trace(options, what);
+  const events = replayEvents(configuration, steps, true);
+  assert.ok(!isUnavailable(events));
+  return events.map((event) => (event.kind === 'enter' ? `enter ${event.vcpu}` : event.kind));
+};
+
+test('replayEvents() puts the write of a record between the access that found old words and that which found new ones', () => {
+  const rest = Array.from({ length: 7 }, () => 'access');
+  assert.deepEqual(kindsOf({ reader: 'rfc' }, 'mixed'), ['update', 'enter 1', 'access', 'enter 0', ...rest, 'return']);
+  assert.deepEqual(kindsOf({ reader: 'rfc' }, 'stale-use'), ['update', 'enter 1', 'access', ...rest, 'return']);
+});
+
+test('replayEvents() refuses to let a vCPU go on untold where KVM keeps the clock', () => {
+  const { configuration, steps } = trace({ reader: 'before', host: 'none' }, 'own');
+  const events = replayEvents(configuration, steps, true);
+  assert.ok(isUnavailable(events));
+  assert.match(events.unavailable, /at step \d+ vCPU 0 goes on untold/);
+  assert.ok(!isUnavailable(replayEvents(configuration, steps, false)));
 });
