@@ -2,6 +2,7 @@
 import { type Exploration, type ExploreOptions, explore, type Found, violated, witnessed } from './explore.ts';
 import type { Mutants } from './mutants.ts';
 import type { PropertyName, WitnessName } from './properties.ts';
+import { type ReductionName, reducedBut } from './reductions.ts';
 import { formatReplay } from './replay-string.ts';
 import { type Configuration, scenarioOf } from './scenarios.ts';
 import { scheduleTo } from './trace.ts';
@@ -30,12 +31,13 @@ export interface Verdict {
 export interface CheckOptions extends ExploreOptions {
   /** Shipped functions with something changed on purpose. */
   readonly mutants?: Mutants;
-  /** False: every operation is a step of its own. */
-  readonly merging?: boolean;
+  /** Reductions to do without. */
+  readonly unreduced?: readonly ReductionName[];
 }
 
 export function check(configuration: Configuration, options: CheckOptions = {}): Verdict {
-  const exploration = explore(makeWorld(scenarioOf(configuration, options.mutants), options.merging ?? true), options);
+  const { mutants, unreduced = [] } = options;
+  const exploration = explore(makeWorld(scenarioOf(configuration, mutants), reducedBut(unreduced)), options);
   const { complete, states, transitions, set } = exploration;
   const finding = <Name extends PropertyName | WitnessName>(found: Found<Name>): Finding<Name> => ({
     property: found.name,

@@ -88,8 +88,8 @@ export class EarlyLoads {
   lost(to: MemoryState, cell: number, value: number): void {
     if (cell >= 0 && this.#shared[cell] === 0) return;
     for (let guest = 0; guest < this.#window.length; guest++) {
-      if (this.#keeps(to.get(this.#node[guest]!), cell)) {
-        const field = this.#window[guest]!;
+      const field = this.#window[guest]!;
+      if (this.#keeps(to.get(this.#node[guest]!), cell, to.get(field))) {
         to.put(field, this.#windows.lost(to.get(field), cell >= 0 ? cell : TICK, value));
       }
     }
@@ -105,12 +105,14 @@ export class EarlyLoads {
   }
 
   /** True where a thread at `node` may yet get what is lost now. */
-  #keeps(node: number, cell: number): boolean {
+  #keeps(node: number, cell: number, window: number): boolean {
     const { kind } = this.#histories.operation(node);
     if (cell < 0)
       return this.#early === 'late-tsc' && this.#operations.readsTscAnyTime && this.#histories.afterTsc[node] === 0;
     if (kind === KIND.end) return false; // between two calls
     if (this.#early === 'any-order') return true;
-    return kind === KIND.rdtsc || kind === KIND.rdtscAnyTime;
+    if (kind === KIND.rdtsc || kind === KIND.rdtscAnyTime) return true;
+    // Behind the TSC read loads are done in their turn; but what changes meanwhile bounds how early a load before it was.
+    return this.#histories.afterTsc[node] === 1 && this.#windows.isOpen(window);
   }
 }

@@ -46,6 +46,7 @@ export class Histories {
   readonly operations: Operations;
   readonly #cells: Cells;
   readonly #cpu: ReplayCpu;
+  readonly #keptRounds: number;
   readonly #surroundings: Surroundings;
   readonly #nodes: { program: Program; parent: number; answer: Answer | undefined }[] = [];
   readonly #children = new Map<number, Map<string, number>>();
@@ -54,10 +55,12 @@ export class Histories {
   readonly #retries: Retries;
   #edgesUsed = 0;
 
-  constructor(cells: Cells, operations: Operations, cpu: ReplayCpu, surroundings: Surroundings) {
+  /** `keptRounds`: failed rounds that are not cut, so that a call's history may have as many. */
+  constructor(cells: Cells, operations: Operations, cpu: ReplayCpu, keptRounds: number, surroundings: Surroundings) {
     this.#cells = cells;
     this.operations = operations;
     this.#cpu = cpu;
+    this.#keptRounds = keptRounds;
     this.#surroundings = surroundings;
     this.#retries = new Retries(operations, (program, answers) => this.#run(program, answers));
     this.end(0);
@@ -148,7 +151,8 @@ export class Histories {
     if (run.unused > 0 || !run.answered.every((operation, place) => this.operations.is(ops[place]!, operation))) {
       throw new Error(`${program.name} did something else on the same answers: it keeps state outside its call`);
     }
-    if (run.open !== undefined && run.relaxed.at(-1) === answers.length) {
+    const goesRound = run.open !== undefined && run.relaxed.at(-1) === answers.length;
+    if (goesRound && run.relaxed.length > this.#keptRounds) {
       const place = this.#retries.headOf(program, answers, ops, run);
       const head = path[place]!;
       this.#retries.register(program, head, answers.slice(0, place), answers, this.#below(head));
@@ -158,7 +162,7 @@ export class Histories {
     path.forEach((head, place) => {
       this.#retries.compare(program, head, answers.slice(place), run);
     });
-    return child;
+    return goesRound ? child | RETRY : child;
   }
 
   #run(program: Program, answers: readonly Answer[]): NumberedRun {

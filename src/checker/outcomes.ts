@@ -19,6 +19,11 @@ export class Outcomes {
     this.#clocks = clocks;
   }
 
+  /** Outcomes known. */
+  get count(): number {
+    return this.#all.length;
+  }
+
   get(id: number): Outcome {
     return this.#all[id]!;
   }

@@ -17,7 +17,7 @@ import type { Answer, Program, Run } from './replay.ts';
 export const ROUNDS = 8;
 
 /** Failed rounds kept for each head, and known nodes with which each is compared when it is new. */
-const KEPT_ROUNDS = 32;
+const KEPT_FAILURES = 32;
 const COMPARED_NODES = 64;
 
 /** A run, and the number of the operation that is open at its end (-1: it has returned). */
@@ -75,7 +75,7 @@ export class Retries {
       rounds = [];
       this.#failed.set(head, rounds);
     }
-    if (rounds.length === KEPT_ROUNDS) return;
+    if (rounds.length === KEPT_FAILURES) return;
     rounds.push(failed);
     let left = COMPARED_NODES;
     for (const rest of known) {
@@ -113,6 +113,7 @@ export class Retries {
       if (!this.#operations.is(op, again.answered[place]!)) return false;
     }
     const ends = Array.from({ length: rounds + 1 }, (_, index) => answers.length + index * round.length);
-    return again.relaxed.length === ends.length && again.relaxed.every((place, index) => place === ends[index]);
+    const relaxed = again.relaxed.filter((place) => place >= answers.length);
+    return relaxed.length === ends.length && relaxed.every((place, index) => place === ends[index]);
   }
 }

@@ -88,14 +88,14 @@ export class Stepper {
 
   /** One step of a thread with a processor of its own; handed on unless it is blocked. */
   #move(thread: number, node: number): void {
-    const { layout, operations, histories, visibility, hosts, firstNodes, merging, buffered } = this.#world;
+    const { layout, operations, histories, visibility, hosts, firstNodes, leavesAtOnce, buffered } = this.#world;
     const to = this.to;
     const kind = operations.kind[histories.op[node]!]!;
     if (kind === KIND.end) return;
     let at = to.execute(thread, thread, -1, node);
     if (at === BLOCKED) return;
     // Leaving the guest only ends what guests can do there: one step with the operation behind it.
-    let goOn = kind === KIND.guest && merging;
+    let goOn = kind === KIND.guest && leavesAtOnce;
     for (let spins = 0; ; spins++) {
       const op = histories.op[at]!;
       if (operations.kind[op] === KIND.done) {
@@ -123,7 +123,7 @@ export class Stepper {
   }
 
   #stepGuest(guest: number): void {
-    const { layout, histories, operations, callNodes, buffered, hosts, others, early } = this.#world;
+    const { layout, histories, operations, callNodes, buffered, hosts, others, early, anyVcpu } = this.#world;
     const to = this.to;
     const thread = hosts + others + guest;
     let node = to.now(layout.node[thread]!);
@@ -143,7 +143,12 @@ export class Stepper {
     const cell = operations.cell[op]!;
     // A plain load is the same from every vCPU; only what its end shows may differ.
     const alike =
-      operations.kind[op] === KIND.load && !begins && !buffered && early === undefined && to.watcher === undefined;
+      anyVcpu &&
+      operations.kind[op] === KIND.load &&
+      !begins &&
+      !buffered &&
+      early === undefined &&
+      to.watcher === undefined;
     for (let index = 0; index < this.#inGuestCount; index++) {
       const vcpu = this.#inGuest[index]!;
       if (pin >= 0 && pin !== vcpu) continue;

@@ -10,6 +10,7 @@ import { WIDEN } from './memory.ts';
 import { KIND } from './operations.ts';
 import { bitOf, namesIn, type PropertyName, type WitnessName } from './properties.ts';
 import { type Action, Recorder, type Returned, sameActor } from './recorder.ts';
+import { SINGLE } from './reductions.ts';
 import type { Scenario } from './scenario.ts';
 import type { Actor, Schedule, Turn } from './schedule.ts';
 import { Stepper } from './stepper.ts';
@@ -95,8 +96,8 @@ function stepsFrom(
  * configuration.
  */
 export function perform(scenario: Scenario, schedule: Schedule): Step[] {
-  // Every operation on its own: a schedule says itself how many belong to a step, so nothing hangs on what is private.
-  const world = makeWorld(scenario, false);
+  // A schedule says itself how many operations belong to a step, so nothing hangs on what is private.
+  const world = makeWorld(scenario, SINGLE);
   for (;;) {
     const fields = world.layout.packed();
     const performer = new Performer(world, fields);

@@ -5,11 +5,15 @@
  * store of what no other thread loads or stores. It commutes with all that others ever do, and no property looks at it, so
  * exploring it at one moment only loses nothing. Under TSO every store is private: it only goes into its own buffer.
  *
+ * What a thread does in memory of its own is always done with the operation before: no other thread is concerned, and where
+ * a call uses what it has read is where it read that, not where it copies it. This is part of the model, not of its reduction.
+ *
  * Who touches what is learnt on the way, as operations turn up. Where one turns out not to be private after all, what was
  * explored so far is void, and the search begins again with what it knows by then.
  */
 import type { Cells } from './cells.ts';
 import { KIND, type Operation, type Operations } from './operations.ts';
+import type { Steps } from './reductions.ts';
 import type { Scenario } from './scenario.ts';
 
 export class Visibility {
@@ -22,22 +26,21 @@ export class Visibility {
   readonly #operations: Operations;
   readonly #buffered: boolean;
   readonly #stillTime: boolean;
-  readonly #merging: boolean;
+  readonly #steps: Steps;
   #readsAnyTime = false;
   readonly #loads: Int32Array;
   readonly #stores: Int32Array;
   /** 1 for a cell that was taken for one thread's own. */
   readonly #owned: Uint8Array;
 
-  /** `merging`: false explores every operation on its own, for comparison. */
-  constructor(scenario: Scenario, cells: Cells, operations: Operations, merging: boolean) {
+  constructor(scenario: Scenario, cells: Cells, operations: Operations, steps: Steps) {
     const threads = scenario.hosts.length + scenario.others.length + scenario.guests.length;
     this.#cells = cells;
     this.#operations = operations;
     this.#threads = threads;
     this.#buffered = scenario.memory === 'tso';
     this.#stillTime = scenario.ticks === 0;
-    this.#merging = merging;
+    this.#steps = steps;
     this.#known = new Uint8Array(1024 * threads);
     this.#loads = new Int32Array(cells.specs.length);
     this.#stores = new Int32Array(cells.specs.length);
@@ -55,7 +58,7 @@ export class Visibility {
 
   /** True where nobody but `thread` loads or stores `cell`: when its stores reach memory is then of no concern to others. */
   isOwn(cell: number, thread: number): boolean {
-    if (!this.#merging) return false;
+    if (!this.#steps.reductions.has('own-stores')) return false;
     const others = ~(1 << thread);
     const own = ((this.#loads[cell]! | this.#stores[cell]!) & others) === 0;
     if (own) this.#owned[cell] = 1;
@@ -112,12 +115,12 @@ export class Visibility {
 
   #judge({ kind, cell }: Operation, thread: number): boolean {
     if (kind === KIND.done || kind === KIND.end || kind === KIND.guest) return false;
-    if (!this.#merging) return false;
+    if (cell >= 0 && this.#cells.specs[cell]!.perThread) return !this.#steps.apart;
+    if (!this.#steps.reductions.has('private')) return false;
     if (kind === KIND.fence || kind === KIND.readBarrier) return true;
     if (kind === KIND.loadFence || kind === KIND.tscFence) return true;
     if (kind === KIND.hostTsc || kind === KIND.hostNs || kind === KIND.hostSample) return this.#stillTime;
     if (cell < 0 || kind === KIND.count) return false;
-    if (this.#cells.specs[cell]!.perThread) return true;
     const others = ~(1 << thread);
     const stored = (this.#stores[cell]! & others) !== 0;
     if (kind === KIND.load || kind === KIND.wait) return !stored;

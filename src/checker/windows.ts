@@ -4,8 +4,9 @@
  * numbered once.
  *
  * In `any-order` every load picks for itself, only never older than an earlier load of the same cell. In `late-tsc` loads keep
- * their order among themselves: a load that picks moves all that follow on to that moment; and the thread must not have left
- * its vCPU meanwhile, nor that the guest, as an interrupt throws early loads away.
+ * their order among themselves: a load was done as soon as its cell held what it got, but after the load before it, and all that follow
+ * are done later than that; and the thread must not have left its vCPU meanwhile, nor that the guest, as an interrupt throws
+ * early loads away.
  */
 
 /** Nothing has changed since the barrier. */
@@ -66,24 +67,25 @@ export class Windows {
 
   /** The window behind a load of `cell` that got choice `choice`. */
   after(window: number, cell: number, choice: number): number {
-    const { lost } = this.#all[window]!;
-    let left = choice;
-    return this.#from(
-      window,
-      cell,
-      lost.findIndex((entry) => entry.cell === cell && left-- === 0),
-    );
+    return this.#from(window, cell, choice);
   }
 
   /** The window behind a load of `cell` that got what memory holds. */
   afterPresent(window: number, cell: number): number {
-    return this.#from(window, cell, this.#all[window]!.lost.length);
+    return this.#from(window, cell, this.choices(window, cell));
   }
 
-  /** What may still be had once a load of `cell` was done as of entry `place`. */
-  #from(window: number, cell: number, place: number): number {
+  /** True where a load may still get an older value. */
+  isOpen(window: number): boolean {
+    return this.#all[window]!.lost.some(({ cell }) => cell >= 0);
+  }
+
+  /** What may still be had once a load of `cell` has got choice `choice`. */
+  #from(window: number, cell: number, choice: number): number {
     const { vcpu, lost } = this.#all[window]!;
-    const kept = lost.filter((entry, at) => at >= place || entry.cell < 0 || (!this.#inOrder && entry.cell !== cell));
+    let older = choice;
+    const since = older === 0 ? 0 : lost.findIndex((entry) => entry.cell === cell && --older === 0) + 1;
+    const kept = lost.filter((entry, at) => at >= since || entry.cell < 0 || (!this.#inOrder && entry.cell !== cell));
     return this.#intern({ vcpu, lost: kept });
   }
 

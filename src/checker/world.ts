@@ -6,6 +6,7 @@ import { Histories } from './histories.ts';
 import { Layout } from './layout.ts';
 import { KIND, Operations } from './operations.ts';
 import { Outcomes } from './outcomes.ts';
+import { KEPT_ROUNDS, REDUCED, type Steps } from './reductions.ts';
 import { type Answer, NO_ANSWER, type Program, ReplayCpu } from './replay.ts';
 import type { OwnRecord, Scenario } from './scenario.ts';
 import { StoreBuffers } from './store-buffers.ts';
@@ -29,7 +30,9 @@ export interface World {
   readonly guests: number;
   readonly buffered: boolean;
   readonly ticks: number;
-  readonly merging: boolean;
+  /** The reduction `leaving`, and `any-vcpu`. */
+  readonly leavesAtOnce: boolean;
+  readonly anyVcpu: boolean;
   readonly ownRecords: readonly OwnRecord[];
   /** Of each host and other thread: the node at which it begins. */
   readonly firstNodes: readonly number[];
@@ -39,16 +42,17 @@ export interface World {
   readonly callNodes: readonly (readonly number[])[];
 }
 
-/** `merging`: private operations are done in one step with what is before them; false only for comparison. */
-export function makeWorld(scenario: Scenario, merging = true): World {
+export function makeWorld(scenario: Scenario, steps: Steps = REDUCED): World {
+  const { reductions } = steps;
   const { hosts, others, guests, once } = scenario;
   const cells = new Cells(scenario.cells);
   const operations = new Operations(cells);
   const clocks = new Clocks(cells, scenario);
   const outcomes = new Outcomes(clocks);
-  const visibility = new Visibility(scenario, cells, operations, merging);
+  const visibility = new Visibility(scenario, cells, operations, steps);
   const threadsOf = threadMasks(scenario);
-  const histories: Histories = new Histories(cells, operations, new ReplayCpu(cells, scenario.early), {
+  const keptRounds = reductions.has('rounds') ? 0 : KEPT_ROUNDS;
+  const histories: Histories = new Histories(cells, operations, new ReplayCpu(cells, scenario.early), keptRounds, {
     answer(operation, local): Answer {
       if (operation.kind === KIND.rdtsc || operation.kind === KIND.rdtscAnyTime) return clocks.readingAnswer(local);
       if (operation.kind === KIND.hostTsc) return { ...NO_ANSWER, value: clocks.hostTsc(local) };
@@ -81,7 +85,8 @@ export function makeWorld(scenario: Scenario, merging = true): World {
     guests: guests.length,
     buffered: scenario.memory === 'tso',
     ticks: scenario.ticks,
-    merging,
+    leavesAtOnce: reductions.has('leaving'),
+    anyVcpu: reductions.has('any-vcpu'),
     ownRecords: scenario.ownRecords,
     firstNodes: [...hosts, ...others].map((program) => histories.root(program)),
     onceVcpu: once.map(({ vcpu }) => vcpu),

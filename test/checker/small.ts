@@ -3,6 +3,7 @@ import type { CellSpec } from '../../src/checker/cells.ts';
 import { type Exploration, explore } from '../../src/checker/explore.ts';
 import { NO_OUTCOME } from '../../src/checker/judge.ts';
 import { KIND } from '../../src/checker/operations.ts';
+import { REDUCED, type Steps } from '../../src/checker/reductions.ts';
 import type { Program, ThreadCpu } from '../../src/checker/replay.ts';
 import type { Memory, Scenario } from '../../src/checker/scenario.ts';
 import { makeWorld } from '../../src/checker/world.ts';
@@ -49,8 +50,8 @@ export function threadsOf(threads: readonly Thread[], memory: Memory): Scenario 
 }
 
 /** Every combination of results that the threads can come to, as `1,0`, in order. */
-export function resultsOf(threads: readonly Thread[], memory: Memory, merging = true): string[] {
-  return endsOf(explore(makeWorld(threadsOf(threads, memory), merging)));
+export function resultsOf(threads: readonly Thread[], memory: Memory, steps: Steps = REDUCED): string[] {
+  return endsOf(explore(makeWorld(threadsOf(threads, memory), steps)));
 }
 
 /** The results in the states in which every thread has come to its end. */
