@@ -8,7 +8,7 @@
 import { copyFileSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire, stripTypeScriptTypes } from 'node:module';
 import path from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { type Plugin, rolldown } from 'rolldown';
 import { licences } from './licences.ts';
 
 const root = path.join(import.meta.dirname, '..');
@@ -24,21 +24,14 @@ export async function buildPage(out: string, served: boolean): Promise<void> {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   const readers = new Set<string>();
-  await build({
-    absWorkingDir: root,
-    entryPoints: ENTRIES,
-    entryNames: '[name]',
-    chunkNames: '[name]-[hash]',
-    outdir: out,
-    bundle: true,
-    splitting: true,
-    minify: true,
-    format: 'esm',
-    target: 'es2022',
-    charset: 'utf8',
-    logLevel: 'warning',
+  const built = await rolldown({
+    cwd: root,
+    input: Object.fromEntries(ENTRIES.map((file) => [path.basename(file, '.ts'), file])),
     plugins: [keepReaders(readers)],
+    transform: { target: 'es2022' },
+    optimization: { inlineConst: { mode: 'all', pass: 3 } },
   });
+  await built.write({ dir: out, format: 'esm', minify: true, chunkFileNames: '[name]-[hash].js' });
   for (const file of closure(readers)) {
     writeReader(out, file);
     if (file.startsWith(READERS)) copyInto(out, file, `${file.replace('src', 'source')}.txt`); // as it is, to be shown
@@ -54,13 +47,14 @@ export async function buildPage(out: string, served: boolean): Promise<void> {
 function keepReaders(kept: Set<string>): Plugin {
   return {
     name: 'keep-readers',
-    setup({ onResolve }) {
-      onResolve({ filter: /^\..*\.ts$/ }, ({ path: target, resolveDir }) => {
-        const file = path.relative(root, path.join(resolveDir, target));
+    resolveId: {
+      filter: { id: /^\..*\.ts$/ },
+      handler(target, importer) {
+        const file = path.relative(root, path.join(path.dirname(importer ?? root), target));
         if (!file.startsWith(READERS)) return undefined;
         kept.add(file);
-        return { path: `./${asJavaScript(file)}`, external: true };
-      });
+        return { id: `./${asJavaScript(file)}`, external: 'relative' };
+      },
     },
   };
 }

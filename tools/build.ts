@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { buildPage } from './build-page.ts';
-import { bundle, bundleMetrics } from './bundle.ts';
+import { bundle } from './bundle.ts';
 import { emitDeclarations } from './declarations.ts';
 import { libraryTypes } from './library-types.ts';
 import { licences } from './licences.ts';
@@ -13,7 +13,6 @@ const out = path.resolve(process.argv[2] ?? path.join(root, 'dist'));
 
 rmSync(out, { recursive: true, force: true });
 await bundle(out);
-await bundleMetrics(out);
 chmodSync(path.join(out, 'cli/main.js'), 0o755); // its first line names node
 declarations();
 await buildPage(path.join(out, 'web'), true);

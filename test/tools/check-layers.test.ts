@@ -40,7 +40,7 @@ describe('complaintsOf()', () => {
     ['node: for its effect', 'checker/explore.ts', "import 'node:fs';"],
     ['a package below the machines', 'vdso/x86.ts', "import { Decoder } from 'iced-x86';"],
     ['a barrel of a folder', 'cli/main.ts', "import { landed } from '../guest/index.ts';"],
-    ['a package of development', 'cli/main.ts', "import { build } from 'esbuild';"],
+    ['a package of development', 'cli/main.ts', "import { rolldown } from 'rolldown';"],
     ['a package outside of its one file', 'report/metrics.ts', "import { Gauge } from 'prom-client';"],
     ['a page that stands on Node', 'web/main.ts', "import { readFileSync } from 'node:fs';"],
     ['a page that stands on a machine', 'web/main.ts', "import { openClock } from '../src/machine/clock.ts';"],

@@ -41,7 +41,7 @@ function run(command: string, args: readonly string[], cwd = packed) {
 function loadedBy(start: string): ReadonlySet<string> {
   const files = new Set([start]);
   for (const file of files) {
-    for (const [, to] of readFileSync(file, 'utf8').matchAll(/(?:from|import\(?)"(\.[^"]+\.js)"/g)) {
+    for (const [, to] of readFileSync(file, 'utf8').matchAll(/(?:from|import\(?)["`](\.[^"`]+\.js)["`]/g)) {
       files.add(path.resolve(path.dirname(file), to!));
     }
   }
