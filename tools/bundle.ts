@@ -70,6 +70,7 @@ export async function bundle(out: string): Promise<void> {
     dir: out,
     format: 'esm',
     minify: true,
+    comments: false,
     chunkFileNames: '[name].js',
     codeSplitting: { includeDependenciesRecursively: false, groups: [{ debugName: 'parts', name: partOf() }] },
   });

@@ -86,13 +86,20 @@ function writeSegments(
   dataAt: number,
   dataBytes: number,
 ): void {
-  const { PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_STACK, PT_LOAD } = elf;
   const segments = [
-    { type: PT_LOAD, flags: PF_R, offset: 0, at: 0, inFile: headersEnd, inMemory: headersEnd, align: PAGE },
-    { type: PT_LOAD, flags: PF_R | PF_X, ...inFile(text), align: PAGE },
-    { type: PT_LOAD, flags: PF_R | PF_W, offset: 0, at: dataAt, inFile: 0, inMemory: dataBytes, align: PAGE },
-    { type: PT_DYNAMIC, flags: PF_R, ...inFile(dynamic), align: 8 },
-    { type: PT_GNU_STACK, flags: PF_R | PF_W, offset: 0, at: 0, inFile: 0, inMemory: 0, align: 16 },
+    { type: elf.PT_LOAD, flags: elf.PF_R, offset: 0, at: 0, inFile: headersEnd, inMemory: headersEnd, align: PAGE },
+    { type: elf.PT_LOAD, flags: elf.PF_R | elf.PF_X, ...inFile(text), align: PAGE },
+    {
+      type: elf.PT_LOAD,
+      flags: elf.PF_R | elf.PF_W,
+      offset: 0,
+      at: dataAt,
+      inFile: 0,
+      inMemory: dataBytes,
+      align: PAGE,
+    },
+    { type: elf.PT_DYNAMIC, flags: elf.PF_R, ...inFile(dynamic), align: 8 },
+    { type: elf.PT_GNU_STACK, flags: elf.PF_R | elf.PF_W, offset: 0, at: 0, inFile: 0, inMemory: 0, align: 16 },
   ];
   segments.forEach(({ type, flags, offset, at, inFile, inMemory, align }, index) => {
     const header = {
@@ -125,7 +132,6 @@ function writeSections(
   dataAt: number,
   dataBytes: number,
 ): void {
-  const { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE } = elf;
   const symbolsLink = { link: sectionIndex('.dynsym') };
   const stringsLink = { link: sectionIndex('.dynstr') };
   const put = (
@@ -151,14 +157,14 @@ function writeSections(
     encodeStruct(elf.ELF64_SECTION_HEADER_LAYOUT, header, view, place);
   };
   const of = ({ at, bytes }: Placed) => ({ at, length: bytes.length });
-  put('.hash', elf.SHT_HASH, SHF_ALLOC, of(tables.hash), { ...symbolsLink, align: 8, entry: 4 });
+  put('.hash', elf.SHT_HASH, elf.SHF_ALLOC, of(tables.hash), { ...symbolsLink, align: 8, entry: 4 });
   const symbolTable = { ...stringsLink, info: 1, align: 8, entry: elf.ELF64_SYMBOL_BYTES };
-  put('.dynsym', elf.SHT_DYNSYM, SHF_ALLOC, of(tables.symbols), symbolTable);
-  put('.dynstr', elf.SHT_STRTAB, SHF_ALLOC, of(tables.strings));
+  put('.dynsym', elf.SHT_DYNSYM, elf.SHF_ALLOC, of(tables.symbols), symbolTable);
+  put('.dynstr', elf.SHT_STRTAB, elf.SHF_ALLOC, of(tables.strings));
   const dynamic = { ...stringsLink, align: 8, entry: elf.ELF64_DYNAMIC_BYTES };
-  put('.dynamic', elf.SHT_DYNAMIC, SHF_ALLOC, of(tables.dynamic), dynamic);
-  put('.text', elf.SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, of(text), { align: 64 });
+  put('.dynamic', elf.SHT_DYNAMIC, elf.SHF_ALLOC, of(tables.dynamic), dynamic);
+  put('.text', elf.SHT_PROGBITS, elf.SHF_ALLOC | elf.SHF_EXECINSTR, of(text), { align: 64 });
   const bss = { at: dataAt, offset: namesPlaced.at, length: dataBytes };
-  put('.bss', elf.SHT_NOBITS, SHF_ALLOC | SHF_WRITE, bss, { align: 8 });
+  put('.bss', elf.SHT_NOBITS, elf.SHF_ALLOC | elf.SHF_WRITE, bss, { align: 8 });
   put('.shstrtab', elf.SHT_STRTAB, 0, { at: 0, offset: namesPlaced.at, length: namesPlaced.bytes.length });
 }

@@ -93,9 +93,9 @@ export function writeBootInformation(memory: GuestMemory, commandLine: string): 
     const type = multiboot.MULTIBOOT_MEMORY_AVAILABLE;
     encodeStruct(multiboot.MULTIBOOT_MAP_ENTRY_LAYOUT, { size, address, bytes, type }, view, at);
   });
-  const { MULTIBOOT_INFO_COMMAND_LINE, MULTIBOOT_INFO_MEMORY, MULTIBOOT_INFO_MEMORY_MAP } = multiboot;
   const information = {
-    flags: MULTIBOOT_INFO_MEMORY | MULTIBOOT_INFO_COMMAND_LINE | MULTIBOOT_INFO_MEMORY_MAP,
+    flags:
+      multiboot.MULTIBOOT_INFO_MEMORY | multiboot.MULTIBOOT_INFO_COMMAND_LINE | multiboot.MULTIBOOT_INFO_MEMORY_MAP,
     memoryLower: LOW_MEMORY_BYTES / KIB,
     memoryUpper: (memory.bytes - MIB) / KIB,
     commandLine: COMMAND_LINE_AT,
