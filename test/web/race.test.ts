@@ -2,17 +2,16 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, describe, type TestContext, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { check } from '../../src/checker/check.ts';
-import { LETTERS, mostTelling } from '../../src/checker/explain.ts';
-import { matrix } from '../../src/checker/matrix.ts';
+import { mostTelling } from '../../src/checker/explain.ts';
 import { type Configuration, DEFAULT_CONFIGURATION } from '../../src/checker/scenarios.ts';
 import { type Assets, builtAssets, pageAssets } from '../../src/server/assets.ts';
 import { buildPage } from '../../tools/build-page.ts';
-import { serving } from '../server/serving.ts';
-import { keepScreenshot, NARROW, newPage, type PageOptions, skip, WIDE } from './browser.ts';
+import { keepScreenshot, NARROW, skip, WIDE } from './browser.ts';
 import { faint, overflow, shifted, unnamed, watchShifts } from './in-page.ts';
+import { choice, opened, ready, text, traced } from './opened.ts';
 
 const THREAD: Configuration = { ...DEFAULT_CONFIGURATION, reader: 'rfc', writer: '2014' };
 
@@ -25,19 +24,6 @@ async function staticAssets(): Promise<Assets> {
   const assets = builtAssets(folder);
   return new Map([...assets, ['/', assets.get('/index.html')!]]);
 }
-
-async function opened(t: TestContext, hash: string, options: PageOptions = {}, assets?: Assets): Promise<Page> {
-  const page = await newPage(t, options);
-  const server = await serving(t, {}, { assets: assets ?? (await pageAssets()) });
-  await page.goto(`http://127.0.0.1:${server.port}/${hash}`);
-  return page;
-}
-
-const text = (page: Page, id: string) => page.locator(`#${id}`).innerText();
-const ready = (page: Page, id: string) =>
-  page.waitForFunction((select) => document.querySelectorAll(`#${select} option`).length > 0, id);
-const choice = (page: Page, view: string, name: string) => page.locator(`#${view}-form`).getByLabel(name);
-const traced = (page: Page) => page.waitForFunction(() => !document.getElementById('race-trace')!.hidden);
 
 /** One click, and the trace is there. */
 async function threadExample(page: Page): Promise<void> {
@@ -214,58 +200,4 @@ describe('the view of the race', { skip }, () => {
       });
     }
   }
-});
-
-describe('the view of the matrix', { skip }, () => {
-  test('it shows the same verdicts as the command, and each cell leads to its trace', async (t) => {
-    const page = await opened(t, '#matrix');
-    await ready(page, 'matrix-reader');
-    await choice(page, 'matrix', 'Reader').selectOption('rfc');
-    await choice(page, 'matrix', 'Writer').selectOption('xen');
-    await page.getByRole('button', { name: 'Explore' }).click();
-    await page.waitForFunction(() => document.getElementById('matrix-status')!.textContent!.startsWith('All 16'));
-    const cells = await page
-      .locator('#matrix-cells td')
-      .evaluateAll((list) =>
-        list.map((cell) => [cell.textContent!, cell.querySelector('a')?.getAttribute('href') ?? '']),
-      );
-    const verdicts = matrix(['sc'], 'rfc')
-      .filter(({ writer }) => writer === 'xen')
-      .map((configuration) => check(configuration).violated);
-    assert.deepEqual(
-      cells,
-      verdicts.map((violated) => [
-        violated.map(({ property }) => LETTERS[property]).join('') || '-',
-        violated.length === 0 ? '' : `#race/${mostTelling(violated)!.replay}`,
-      ]),
-    );
-    await page.locator('#matrix-cells a').first().click();
-    await traced(page);
-    assert.match(await text(page, 'race-trace-what'), /^rfc under none, writer xen/);
-  });
-
-  test('it can be stopped, and what was explored is kept', async (t) => {
-    const page = await opened(t, '#matrix');
-    await ready(page, 'matrix-reader');
-    await page.getByRole('button', { name: 'Explore' }).click();
-    await page.waitForFunction(() => document.querySelector('#matrix-cells a') !== null);
-    await page.getByRole('button', { name: 'Stop' }).click();
-    await page.waitForFunction(() => document.getElementById('matrix-status')!.textContent === 'Stopped.');
-    assert.ok((await page.locator('#matrix-cells a').count()) > 0);
-  });
-
-  test('it is readable, named and no wider than its window', async (t) => {
-    const page = await opened(t, '#matrix');
-    await ready(page, 'matrix-reader');
-    await choice(page, 'matrix', 'Reader').selectOption('landed');
-    await page.getByRole('button', { name: 'Explore' }).click();
-    await page.waitForFunction(() => document.getElementById('matrix-status')!.textContent!.startsWith('All 16'));
-    for (const width of [NARROW, WIDE]) {
-      await page.setViewportSize({ width, height: 900 });
-      assert.deepEqual(await page.evaluate(faint), []);
-      assert.deepEqual(await page.evaluate(unnamed), []);
-      assert.equal(await page.evaluate(overflow), 0);
-      await keepScreenshot(page, `matrix-${width}`);
-    }
-  });
 });
