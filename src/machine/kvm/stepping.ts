@@ -50,7 +50,7 @@ export class SteppedCall {
     for (let i = 0; i < MOST_INSTRUCTIONS; i++) {
       if (this.#regs.rip === this.#returnsTo) return undefined;
       const access = accessAt(this.#guest.vm.memory.slice(Number(this.#regs.rip), LONGEST_INSTRUCTION), this.#regs);
-      this.#regs = await step(this.#guest, vcpu, this.#regs);
+      this.#regs = await this.#guest.threads[vcpu]!.step(this.#guest.vm.vcpus[vcpu]!, this.#regs);
       if (access === undefined) continue;
       const { rax, rdx } = this.#regs;
       const value = access.kind === 'tsc' ? (rdx << 32n) | rax : access.kind === 'vcpu' ? rax & 0xfffn : 0n;
@@ -62,26 +62,6 @@ export class SteppedCall {
   /** What the call has returned. */
   get result(): bigint {
     return this.#regs.rax;
-  }
-}
-
-/** One instruction on `vcpu`, which stands in its monitor before and after. */
-async function step(guest: Guest, id: number, regs: KvmRegs): Promise<KvmRegs> {
-  const vcpu = guest.vm.vcpus[id]!;
-  vcpu.settle();
-  const monitor = vcpu.regs();
-  vcpu.setRegs(regs);
-  vcpu.setSingleStep(true);
-  try {
-    const exit = await guest.threads[id]!.run(vcpu);
-    const after = vcpu.regs();
-    // A KVM without hardware's help may give the trap to the guest, which has no handler: a triple fault, behind the instruction.
-    const stepped = exit.reason === 'debug' || (exit.reason === 'shutdown' && after.rip !== regs.rip);
-    if (!stepped) throw new GuestError(`vCPU ${id}: a single step ended with ${exit.reason}`);
-    return after;
-  } finally {
-    vcpu.setSingleStep(false);
-    vcpu.setRegs(monitor);
   }
 }
 

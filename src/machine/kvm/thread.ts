@@ -8,9 +8,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMainThread, type Worker } from 'node:worker_threads';
 import type { KvmExit } from '../../abi/kvm-run.ts';
+import type { KvmRegs } from '../../abi/kvm-structs.ts';
 import { type Sys, SystemCallError } from '../sys.ts';
 import { startWorker } from '../worker-thread.ts';
-import { CONTROL, CONTROL_BYTES, kickThread, type VcpuHandle } from './loop.ts';
+import { CONTROL, CONTROL_BYTES, kickThread } from './loop.ts';
 import type { KickTarget } from './service.ts';
 import type { Vcpu } from './vcpu.ts';
 import type { Printed, RunReply, RunRequest, WorkerData } from './worker.ts';
@@ -25,12 +26,15 @@ export class GuestError extends Error {
 }
 
 /** How a vCPU is run, and what its thread deals with itself. */
-export interface RunOptions extends Omit<RunRequest, 'vcpu'> {
+export interface RunOptions extends Omit<RunRequest, 'vcpu' | 'stepFrom'> {
   /** It is kicked out after this long; 30 s by default. */
   readonly deadlineMs?: number | undefined;
   /** Takes what the guest prints, where `devices` are served. */
   readonly print?: (bytes: Uint8Array) => void;
 }
+
+/** How a run came out. */
+type Came = Extract<RunReply, { exit: KvmExit }>;
 
 /** A run under way. */
 interface Run {
@@ -111,19 +115,35 @@ export class VcpuThread {
    * where it is not out by the deadline (it is kicked out then), with SystemCallError where KVM_RUN fails.
    */
   async run(vcpu: Vcpu, options: RunOptions = {}): Promise<KvmExit> {
+    return (await this.#exchange(vcpu, options)).exit;
+  }
+
+  /**
+   * Runs one instruction on `vcpu` from the registers `from` on, and answers how they are behind it; the vCPU's own registers are as
+   * they were. Rejects with GuestError where the instruction cannot be run so.
+   */
+  async step(vcpu: Vcpu, from: KvmRegs): Promise<KvmRegs> {
+    const { exit, regs } = await this.#exchange(vcpu, {}, from);
+    // A KVM without hardware's help may give the trap to the guest, which has no handler: a triple fault, behind the instruction.
+    const isStepped = exit.reason === 'debug' || (exit.reason === 'shutdown' && regs!.rip !== from.rip);
+    if (!isStepped) throw new GuestError(`vCPU ${vcpu.id}: a single step ended with ${exit.reason}`);
+    return regs!;
+  }
+
+  async #exchange(vcpu: Vcpu, options: RunOptions, stepFrom?: KvmRegs): Promise<Came> {
     if (this.#ended !== undefined) throw this.#ended;
     if (this.#run !== undefined) throw new Error(`this thread is still running vCPU ${this.#run.vcpu.id}`);
     if (vcpu.running) throw new Error(`vCPU ${vcpu.id} is running on another thread`);
     Atomics.store(this.#control, CONTROL.stop, 0);
     const { id, fd, runAddress, runBytes } = vcpu;
-    const reply = await this.#exchange(vcpu, { id, fd, runAddress, runBytes }, options);
+    const reply = await this.#ask(vcpu, { vcpu: { id, fd, runAddress, runBytes }, stepFrom }, options);
     if (reply instanceof Error) throw reply;
     if ('failed' in reply) throw new SystemCallError(reply.failed.call, reply.failed.errno);
     if ('broken' in reply) throw new Error(`vCPU ${vcpu.id}'s thread: ${reply.broken}`);
-    return reply.exit;
+    return reply;
   }
 
-  #exchange(vcpu: Vcpu, handle: VcpuHandle, options: RunOptions): Promise<RunReply | Error> {
+  #ask(vcpu: Vcpu, request: RunRequest, options: RunOptions): Promise<RunReply | Error> {
     const { deadlineMs = DEFAULT_DEADLINE_MS, clock, devices, print } = options;
     return new Promise((resolve) => {
       let late = false;
@@ -144,7 +164,7 @@ export class VcpuThread {
       vcpu.running = true;
       this.#run = { vcpu, print, bytes: new Uint8Array(vcpu.run.buffer), settle };
       this.#worker.ref();
-      this.#worker.postMessage({ vcpu: handle, clock, devices } satisfies RunRequest);
+      this.#worker.postMessage({ ...request, clock, devices } satisfies RunRequest);
     });
   }
 

@@ -2,22 +2,17 @@
  * A vCPU seen from outside: registers, MSRs, TSC offset, CPUID, and the page that it shares with KVM. Any thread may call
  * these while the vCPU is out of KVM_RUN; while it is in there, KVM makes them wait. Who runs it is thread.ts.
  */
-import { decodeExit, KVM_RUN, type KvmExit } from '../../abi/kvm-run.ts';
+import { decodeExit, type KvmExit } from '../../abi/kvm-run.ts';
 import {
   KVM_CPUID_ENTRY_BYTES,
   KVM_CPUID_ENTRY_LAYOUT,
   KVM_CPUID2_BYTES,
   KVM_DEVICE_ATTR_BYTES,
   KVM_DEVICE_ATTR_LAYOUT,
-  KVM_GUEST_DEBUG_BYTES,
-  KVM_GUESTDBG_ENABLE,
-  KVM_GUESTDBG_SINGLESTEP,
   KVM_MP_STATE_BYTES,
   KVM_MSR_ENTRY_BYTES,
   KVM_MSR_ENTRY_LAYOUT,
   KVM_MSRS_BYTES,
-  KVM_REGS_BYTES,
-  KVM_REGS_LAYOUT,
   KVM_SEGMENT_LAYOUT,
   KVM_SREGS_BYTES,
   KVM_SREGS_LAYOUT,
@@ -29,8 +24,9 @@ import {
   type KvmSregs,
 } from '../../abi/kvm-structs.ts';
 import { decodeStruct, encodeStruct } from '../../abi/struct.ts';
-import { MAP_SHARED, PROT_READ, PROT_WRITE, SystemCallError } from '../sys.ts';
+import { MAP_SHARED, PROT_READ, PROT_WRITE } from '../sys.ts';
 import { Descriptor } from './descriptor.ts';
+import { readRegs, settle, writeRegs } from './registers.ts';
 import type { Vm } from './vm.ts';
 
 const SEGMENTS = Object.entries(KVM_SREGS_SEGMENTS);
@@ -80,11 +76,11 @@ export class Vcpu {
   }
 
   regs(): KvmRegs {
-    return this.#descriptor.take('KVM_GET_REGS', KVM_REGS_BYTES, (view) => decodeStruct(KVM_REGS_LAYOUT, view));
+    return readRegs(this.#descriptor);
   }
 
   setRegs(regs: KvmRegs): void {
-    this.#descriptor.pass('KVM_SET_REGS', KVM_REGS_BYTES, (view) => encodeStruct(KVM_REGS_LAYOUT, regs, view));
+    writeRegs(this.#descriptor, regs);
   }
 
   sregs(): KvmSregs {
@@ -141,13 +137,6 @@ export class Vcpu {
     });
   }
 
-  /** Has each run end behind one instruction, or no longer. */
-  setSingleStep(on: boolean): void {
-    this.#descriptor.pass('KVM_SET_GUEST_DEBUG', KVM_GUEST_DEBUG_BYTES, (view) => {
-      view.setUint32(0, on ? KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP : 0, true);
-    });
-  }
-
   mpState(): number {
     return this.#descriptor.take('KVM_GET_MP_STATE', KVM_MP_STATE_BYTES, (view) => view.getUint32(0, true));
   }
@@ -188,19 +177,9 @@ export class Vcpu {
     this.#descriptor.call('KVM_KVMCLOCK_CTRL');
   }
 
-  /**
-   * Lets KVM finish the exit that it is in the middle of (an OUT, an answered RDMSR) without running guest code: only then
-   * do the registers stand behind that instruction. To be called by whoever is about to change them.
-   */
+  /** See registers.ts: to be called before the registers are changed. */
   settle(): void {
-    this.run.setUint8(KVM_RUN.immediateExit, 1);
-    try {
-      this.#descriptor.call('KVM_RUN');
-    } catch (error) {
-      if (!(error instanceof SystemCallError && error.code === 'EINTR')) throw error;
-    } finally {
-      this.run.setUint8(KVM_RUN.immediateExit, 0);
-    }
+    settle(this.#descriptor, this.run);
   }
 
   /** The Vm calls this. */

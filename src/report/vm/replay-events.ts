@@ -136,8 +136,8 @@ function writesIn(steps: readonly Step[], { host }: Configuration): Write[] {
         }
       }
       const write = open.get(vcpu);
-      const isWhole = write?.by === 'update' ? record.version % 2 === 0 : told[vcpu] !== undefined;
-      if (write === undefined || !isWhole) continue;
+      const isDone = write?.by === 'update' ? isWhole(record) && record.update > 0 : told[vcpu] !== undefined;
+      if (write === undefined || !isDone) continue;
       write.whole = index + 1;
       open.delete(vcpu);
     }
@@ -174,9 +174,15 @@ function recordOf(target: Target): number | undefined {
 function finds({ target, value, bytes, stamp }: Access, record: RecordState): boolean {
   const offset = (target as number) % PVTI_SIZE;
   const word = WORDS.get(offset);
-  if (word === undefined) return record.version % 2 === 0 && value === wordOf(record, offset, bytes);
-  const isWritten = record.version % 2 === 0 || record.stamps[word] === Math.max(...Object.values(record.stamps));
-  return isWritten && stamp === record.stamps[word] && value === wordOf(record, offset, bytes);
+  if (value !== wordOf(record, offset, bytes)) return false;
+  if (word === undefined) return isWhole(record);
+  return stamp === record.stamps[word] && (isWhole(record) || stamp === Math.max(...Object.values(record.stamps)));
+}
+
+/** All of one update. The writers of 2014 and 2015 never make the version odd. */
+function isWhole({ version, stamps }: RecordState): boolean {
+  const updates = Object.values(stamps);
+  return version % 2 === 0 && updates.every((update) => update === updates[0]);
 }
 
 const WORDS: ReadonlyMap<number, RecordWord> = new Map([

@@ -95,6 +95,7 @@ const refused: [options: Partial<Configuration>, what: string, why: RegExp][] = 
   [{ reader: 'freebsd' }, 'stable', /no freebsd in machine code/],
   [{ reader: 'landed' }, 'retried', /a record is read half-written/],
   [{ reader: 'before', writer: '2015' }, 'torn', /a record is read half-written/],
+  [{ reader: 'rfc', writer: '2014' }, 'torn', /a record is read half-written/],
   [{ kernel: 'fallback' }, 'unstable', /the guest's kernel reads at step \d+/],
   [{ reader: 'before', early: 'any-order' }, 'stale-use', /a load is done early at step \d+/],
 ];
