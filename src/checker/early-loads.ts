@@ -6,17 +6,14 @@
  *
  * `late-tsc`: x86 with its TSC read as it is. LFENCE; RDTSC reads the TSC after every earlier load, but loads that follow may
  * be done before it, in their own order. RDTSC alone may be done before earlier loads as well, those before the
- * call included. An exit or a move to
- * another vCPU in between throws early loads away, as an interrupt does.
+ * call included. A move to another vCPU, an exit or another thread on the vCPU in between throws early loads away, as an interrupt
+ * does.
  */
 import type { Histories } from './histories.ts';
 import type { MemoryState } from './memory.ts';
 import { KIND, type Kind, type Operations } from './operations.ts';
-import { ANYWHERE, type Early, NO_WINDOW, Windows } from './windows.ts';
+import { type Early, NO_WINDOW, TICK, Windows } from './windows.ts';
 import type { World } from './world.ts';
-
-/** In a window: not a cell but the tick. */
-const TICK = -2;
 
 export class EarlyLoads {
   /** The moment at which a call begins matters to its loads, so that it is a step of its own. */
@@ -59,22 +56,34 @@ export class EarlyLoads {
     return this.#windows.value(to.now(this.#window[guest]!), cell >= 0 ? cell : TICK, choice);
   }
 
-  /** Guest `guest` has done an operation on `vcpu`; a load or TSC read with an older value (`choice`), or the present one (-1). */
-  did(to: MemoryState, guest: number, vcpu: number, kind: Kind, cell: number, choice: number): void {
+  /** Guest `guest` has done the operation at `node` on `vcpu`: with an older value (`choice`), or the present one (-1). */
+  did(to: MemoryState, guest: number, vcpu: number, node: number, kind: Kind, cell: number, choice: number): void {
     const field = this.#window[guest]!;
-    const window = to.get(field);
-    if (kind === KIND.readBarrier || kind === KIND.loadFence || kind === KIND.tscFence || kind === KIND.update) {
-      to.put(field, this.#windows.opened(vcpu));
-    } else if (kind === KIND.load && cell >= 0 && this.#shared[cell] === 1) {
-      const here =
-        this.#early === 'late-tsc' && this.#windows.vcpu(window) !== vcpu ? this.#windows.opened(vcpu) : window;
-      to.put(field, choice >= 0 ? this.#windows.after(here, cell, choice) : this.#windows.afterPresent(here, cell));
-    } else if (this.#early === 'late-tsc' && this.#windows.vcpu(window) !== vcpu) {
-      to.put(field, this.#windows.opened(vcpu));
-    }
+    if (this.#early === 'late-tsc') this.#interrupt(to, guest, vcpu);
+    to.put(field, this.#windowAfter(to.get(field), vcpu, node, kind, cell, choice));
   }
 
-  /** A call begins on `vcpu`. An RDTSC in it may be done before it: as long ago as no vCPU has left the guest. */
+  #windowAfter(before: number, vcpu: number, node: number, kind: Kind, cell: number, choice: number): number {
+    const windows = this.#windows;
+    if (kind === KIND.readBarrier || kind === KIND.loadFence || kind === KIND.tscFence || kind === KIND.update) {
+      return windows.opened(vcpu);
+    }
+    const inOrder = this.#early === 'late-tsc';
+    const window = inOrder && windows.vcpu(before) !== vcpu ? windows.opened(vcpu) : before;
+    const read = kind === KIND.rdtscAnyTime ? TICK : cell;
+    if (read !== TICK && (kind !== KIND.load || this.#shared[cell] === 0)) return window;
+    if (inOrder && read !== TICK && this.#histories.afterTsc[node] === 0) return windows.inTurn(window);
+    return windows.after(window, read, choice >= 0 ? choice : windows.choices(window, read));
+  }
+
+  /** `guest` runs on `vcpu`: whoever else was there is not. */
+  #interrupt(to: MemoryState, guest: number, vcpu: number): void {
+    this.#window.forEach((field, other) => {
+      if (other !== guest) to.put(field, this.#windows.interrupted(to.get(field), vcpu));
+    });
+  }
+
+  /** A call begins on `vcpu`. An RDTSC in it may be done before it: as long ago as nothing has interrupted that vCPU. */
   began(to: MemoryState, guest: number, vcpu: number): void {
     const field = this.#window[guest]!;
     if (this.#early === 'late-tsc') to.put(field, this.#windows.on(to.get(field), vcpu));
@@ -95,13 +104,9 @@ export class EarlyLoads {
     }
   }
 
-  /** `vcpu` has left the guest. */
-  left(to: MemoryState, vcpu: number): void {
-    if (this.#early === 'any-order') return;
-    for (const field of this.#window) {
-      const on = this.#windows.vcpu(to.get(field));
-      if (on === vcpu || on === ANYWHERE) to.put(field, NO_WINDOW);
-    }
+  /** `vcpu` has left the guest, or entered it. */
+  crossed(to: MemoryState, vcpu: number): void {
+    if (this.#early === 'late-tsc') this.#interrupt(to, -1, vcpu);
   }
 
   /** True where a thread at `node` may yet get what is lost now. */

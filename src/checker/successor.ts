@@ -84,7 +84,8 @@ export class Successor extends MemoryState {
 
   /** Notes what the vCPU's own record, as its own processor sees it, says at the moment of entry. */
   tell(vcpu: number): void {
-    const { layout, clocks, ownRecords } = this.#world;
+    const { layout, clocks, ownRecords, early } = this.#world;
+    if (early !== undefined) early.crossed(this, vcpu);
     const own = ownRecords[vcpu]!;
     const told = clocks.told(
       vcpu,
@@ -106,7 +107,8 @@ export class Successor extends MemoryState {
     const cell = operations.cell[op]!;
     const local = this.#answer(thread, processor, vcpu, op, kind, cell);
     if (local === BLOCKED) return BLOCKED;
-    if (early !== undefined && vcpu >= 0) early.did(this, thread - hosts - others, vcpu, kind, cell, this.#choice);
+    if (early !== undefined && vcpu >= 0)
+      early.did(this, thread - hosts - others, vcpu, node, kind, cell, this.#choice);
     const after = histories.next(node, local);
     if (this.watcher !== undefined) this.watcher.did(thread, node, local, vcpu, this.#choice);
     this.#picked = -1;
@@ -155,7 +157,7 @@ export class Successor extends MemoryState {
         return this.get(layout.tick);
       case KIND.guest:
         this.put(layout.told[processor]!, 0);
-        if (early !== undefined) early.left(this, processor);
+        if (early !== undefined) early.crossed(this, processor);
         return 0;
       default:
         return 0;

@@ -101,11 +101,13 @@ export function perform(scenario: Scenario, schedule: Schedule): Step[] {
   for (;;) {
     const fields = world.layout.packed();
     const performer = new Performer(world, fields);
+    world.visibility.outdated = false;
     try {
-      return schedule.map((turns, place) => performer.step(turns, place));
+      const steps = schedule.map((turns, place) => performer.step(turns, place));
+      if (!world.visibility.outdated) return steps;
     } catch (thrown) {
-      if (thrown !== WIDEN) throw thrown;
-      world.layout.widen(performer.overflow, 1);
+      if (thrown === WIDEN) world.layout.widen(performer.overflow, 1);
+      else if (!world.visibility.outdated) throw thrown;
     }
   }
 }

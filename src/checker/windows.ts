@@ -4,8 +4,8 @@
  * numbered once.
  *
  * In `any-order` every load picks for itself, only never older than an earlier load of the same cell. In `late-tsc` loads keep
- * their order among themselves: a load was done as soon as its cell held what it got, but after the load before it, and all that follow
- * are done later than that; and the thread must not have left its vCPU meanwhile, nor that the guest, as an interrupt throws
+ * their order among themselves: a load was done as soon as its cell held what it got, but after the load before it, and all that
+ * follow are done later than that; and the vCPU must not have left the guest meanwhile, nor run another thread, as an interrupt throws
  * early loads away.
  */
 
@@ -15,14 +15,22 @@ export const NO_WINDOW = 0;
 /** The thread is on no vCPU in particular. */
 export const ANYWHERE = -1;
 
+/** In a window: not a cell but the tick; below it, the vCPUs, where what is lost is what was done there. */
+export const TICK = -1;
+
 export type Early = 'any-order' | 'late-tsc';
 
 export const EARLY: readonly Early[] = ['any-order', 'late-tsc'];
 
+/** Which cell changed, and the number of the value that it lost. */
+interface Lost {
+  readonly cell: number;
+  readonly value: number;
+}
+
 interface Window {
   readonly vcpu: number;
-  /** Which cell changed (below 0: something that loads have no order with), and the number of the value that it lost. */
-  readonly lost: readonly { readonly cell: number; readonly value: number }[];
+  readonly lost: readonly Lost[];
 }
 
 export class Windows {
@@ -32,17 +40,31 @@ export class Windows {
 
   constructor(early: Early) {
     this.#inOrder = early === 'late-tsc';
-    this.#intern({ vcpu: ANYWHERE, lost: [] });
+    this.#intern(ANYWHERE, []);
   }
 
   /** A window that opens now on `vcpu`. */
   opened(vcpu: number): number {
-    return this.#inOrder ? this.#intern({ vcpu, lost: [] }) : NO_WINDOW;
+    return this.#inOrder ? this.#intern(vcpu, []) : NO_WINDOW;
   }
 
-  /** The same window, of a thread that turns out to be on `vcpu`. */
+  /** The same window, of a thread that turns out to be on `vcpu`: as long as nothing has interrupted that. */
   on(window: number, vcpu: number): number {
-    return this.#intern({ vcpu, lost: this.#all[window]!.lost });
+    const { lost } = this.#all[window]!;
+    const since = lost.findLastIndex(({ cell }) => cell === interrupted(vcpu)) + 1;
+    return this.#intern(
+      vcpu,
+      lost.filter(({ cell }, at) => at >= since && cell >= TICK),
+    );
+  }
+
+  /** The window after `vcpu` has left the guest or entered it, or run another thread. */
+  interrupted(window: number, vcpu: number): number {
+    const { vcpu: own, lost } = this.#all[window]!;
+    if (own === vcpu) return NO_WINDOW;
+    if (own !== ANYWHERE || lost.length === 0) return window;
+    const mark = { cell: interrupted(vcpu), value: 0 };
+    return this.#intern(own, [...lost.filter(({ cell }) => cell !== mark.cell), mark]);
   }
 
   vcpu(window: number): number {
@@ -52,10 +74,15 @@ export class Windows {
   /** The window after `cell` has lost `value`. */
   lost(window: number, cell: number, value: number): number {
     const { vcpu, lost } = this.#all[window]!;
-    return this.#intern({ vcpu, lost: [...lost, { cell, value }] });
+    return this.#intern(vcpu, [...lost, { cell, value }]);
   }
 
-  /** How many older values a load of `cell` may get. */
+  /** True where a load may still get an older value. */
+  isOpen(window: number): boolean {
+    return this.#all[window]!.lost.some(({ cell }) => cell >= 0);
+  }
+
+  /** How many older values a load of `cell`, or a reading of the tick, may get. */
   choices(window: number, cell: number): number {
     return this.#all[window]!.lost.filter((entry) => entry.cell === cell).length;
   }
@@ -65,38 +92,49 @@ export class Windows {
     return this.#all[window]!.lost.filter((entry) => entry.cell === cell)[choice]!.value;
   }
 
-  /** The window behind a load of `cell` that got choice `choice`. */
+  /**
+   * The window behind a load of `cell` that got choice `choice`, or, where that is the number of choices, what memory holds. A TSC
+   * read has no order with loads, only with the next one.
+   */
   after(window: number, cell: number, choice: number): number {
-    return this.#from(window, cell, choice);
-  }
-
-  /** The window behind a load of `cell` that got what memory holds. */
-  afterPresent(window: number, cell: number): number {
-    return this.#from(window, cell, this.choices(window, cell));
-  }
-
-  /** True where a load may still get an older value. */
-  isOpen(window: number): boolean {
-    return this.#all[window]!.lost.some(({ cell }) => cell >= 0);
-  }
-
-  /** What may still be had once a load of `cell` has got choice `choice`. */
-  #from(window: number, cell: number, choice: number): number {
     const { vcpu, lost } = this.#all[window]!;
     let older = choice;
     const since = older === 0 ? 0 : lost.findIndex((entry) => entry.cell === cell && --older === 0) + 1;
-    const kept = lost.filter((entry, at) => at >= since || entry.cell < 0 || (!this.#inOrder && entry.cell !== cell));
-    return this.#intern({ vcpu, lost: kept });
+    const bound = (other: number): boolean => other === cell || (this.#inOrder && cell >= 0 && other >= 0);
+    return this.#intern(
+      vcpu,
+      lost.filter((entry, at) => at >= since || !bound(entry.cell)),
+    );
   }
 
-  #intern(window: Window): number {
-    // Between cells that are read in any order it does not matter which of them changed first.
-    const lost = this.#inOrder ? window.lost : [...window.lost].sort((a, b) => a.cell - b.cell);
-    const key = `${window.vcpu} ${lost.map(({ cell, value }) => `${cell}:${value}`).join()}`;
+  /** The window behind a load that keeps its order with others and was not done before its turn. */
+  inTurn(window: number): number {
+    const { vcpu, lost } = this.#all[window]!;
+    return this.#intern(
+      vcpu,
+      lost.filter(({ cell }) => cell < 0),
+    );
+  }
+
+  #intern(vcpu: number, inTime: readonly Lost[]): number {
+    // Between cells that are read in any order it does not matter which of them changed first; nor an interruption before all that.
+    const lost = this.#inOrder
+      ? inTime.slice(
+          Math.max(
+            inTime.findIndex(({ cell }) => cell >= TICK),
+            0,
+          ),
+        )
+      : inTime.toSorted((a, b) => a.cell - b.cell);
+    const key = `${vcpu} ${lost.map(({ cell, value }) => `${cell}:${value}`).join()}`;
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
-    const id = this.#all.push({ vcpu: window.vcpu, lost }) - 1;
+    const id = this.#all.push({ vcpu, lost }) - 1;
     this.#ids.set(key, id);
     return id;
   }
+}
+
+function interrupted(vcpu: number): number {
+  return TICK - 1 - vcpu;
 }
