@@ -1,5 +1,4 @@
 /** `kvmclock vdso`: the vDSO image as a file, its C header, its symbols. */
-import { existsSync, lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { toJson } from '../report/json.ts';
 import { grouped, table } from '../report/text.ts';
@@ -8,6 +7,7 @@ import { declarationOf, headerText } from '../vdso/header.ts';
 import { buildImage, type Image } from '../vdso/image.ts';
 import { defineCommand, EXIT_OK, UsageError } from './command.ts';
 import { quoted } from './dispatch.ts';
+import { writeWhole } from './write-whole.ts';
 
 const SONAME = 'kvmclock.so';
 
@@ -50,32 +50,3 @@ function listing({ file, symbols }: Image): string {
   const rows = symbols.map(({ name, bytes }) => [`  ${bytes}`, `${declarationOf(name)};`]);
   return `${SONAME}: ${grouped(file.length)} bytes, ${symbols.length} functions (bytes of code, declaration)\n\n${table(rows, ['right'])}`;
 }
-
-/** Puts a file there whole or not at all: a process that has the old one mapped goes on with that. */
-function writeWhole(option: string, file: string, content: string | Uint8Array): void {
-  const beside = `${file}.${process.pid}`;
-  try {
-    const there = lstatSync(file, { throwIfNoEntry: false });
-    if (there?.isDirectory()) throw new UsageError(`${option}: ${quoted(file)} is a directory; name a file in it`);
-    if (there === undefined || there.isFile()) {
-      writeFileSync(beside, content);
-      renameSync(beside, file);
-    } else writeFileSync(file, content); // a link, a pipe, a device
-  } catch (error) {
-    if (existsSync(beside)) rmSync(beside);
-    const { code } = error as NodeJS.ErrnoException;
-    if (error instanceof UsageError || code === undefined) throw error;
-    throw new UsageError(`${option}: cannot write ${quoted(file)}: ${REASONS[code] ?? code}`);
-  }
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such folder; make it first',
-  ENOTDIR: 'a part of its path is no folder; give another path',
-  EISDIR: 'it is a directory; name a file in it',
-  EACCES: 'you may not write there; give another path',
-  EPERM: 'you may not write there; give another path',
-  EROFS: 'the file system is read-only; give another path',
-  ENOSPC: 'the disk is full; make room or give another path',
-  ENAMETOOLONG: 'the name is too long; give a shorter one',
-};
