@@ -24,7 +24,17 @@ export function readersTable(output: Output, costs: readonly ReaderCost[], { wha
     ...(landed === undefined ? [] : [times(ns.median / landed)]),
   ]);
   const heading = [what, ...HEADING.slice(1), floor, ...(landed === undefined ? [] : ['to landed'])];
-  return table([heading.map((cell) => styled(output, 'bold', cell)), ...rows], ALIGN);
+  return table([heading.map((cell) => styled(output, 'bold', cell)), ...rows], ALIGN) + busyText(costs);
+}
+
+/** A floor whose rounds differ by more than this was measured beside other work. */
+const BUSY = 1.25;
+
+/** A line for readers of the table, where its ratios mean little. */
+function busyText(costs: readonly ReaderCost[]): string {
+  const floor = costs.find(({ toFloor }) => toFloor === 1)?.ns;
+  if (floor === undefined || floor.median <= BUSY * floor.min) return '';
+  return 'other work ran beside this: the floor itself was slower in half of the rounds, so its ratios say little\n';
 }
 
 export function javascriptTable(output: Output, costs: readonly JavaScriptCost[]): string {
