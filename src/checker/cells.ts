@@ -22,6 +22,8 @@ export type Role =
   | 'copy' // the VM-wide copy's first word, whose stamp counts the updates
   | 'masterKernelNs'
   | 'masterCycleNow'
+  | 'wallSec' // the wall clock's
+  | 'wallNsec'
   | 'other';
 
 export interface CellSpec {

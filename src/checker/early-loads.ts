@@ -9,6 +9,7 @@
  * call included. A move to another vCPU, an exit or another thread on the vCPU in between throws early loads away, as an interrupt
  * does.
  */
+import { HYPERVISOR_WORDS } from '../hypervisor/cpu.ts';
 import type { Histories } from './histories.ts';
 import type { MemoryState } from './memory.ts';
 import { KIND, type Kind, type Operations } from './operations.ts';
@@ -36,8 +37,8 @@ export class EarlyLoads {
     this.#operations = world.histories.operations;
     this.#window = world.layout.window;
     this.#node = world.layout.node.slice(world.hosts + world.others);
-    this.#shared = Uint8Array.from(world.scenario.cells, ({ record, perThread }) =>
-      record >= 0 && !perThread ? 1 : 0,
+    this.#shared = Uint8Array.from(world.scenario.cells, ({ address, perThread }) =>
+      address < HYPERVISOR_WORDS && !perThread ? 1 : 0,
     );
   }
 

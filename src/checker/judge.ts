@@ -12,11 +12,12 @@ import type { Event } from './surroundings.ts';
 
 /** The roles whose values make a time. */
 const BODY: readonly Role[] = ['tscTimestamp', 'systemTime', 'tscToSystemMul', 'tscShift'];
+const WALL: readonly Role[] = ['wallSec', 'wallNsec'];
 
 export const NO_BIT = -1;
 
 /** Nothing to judge: what the hypervisor's threads return. */
-export const NO_OUTCOME: Outcome = { ns: undefined, bit: NO_BIT, broken: [], isCall: false, result: '' };
+export const NO_OUTCOME: Outcome = { ns: undefined, bit: NO_BIT, broken: [], isCall: false, wall: 0, result: '' };
 
 /** What a call's last round was made of. */
 export interface Evidence {
@@ -34,7 +35,7 @@ export function evidenceIn(cells: Cells, events: readonly Event[]): Evidence {
   const pin = events.findLastIndex(({ operation }) => operation.kind === KIND.pin);
   const last = lastLoads(cells, events.slice(pin + 1));
   const stamps: Partial<Record<Role, number>> = {};
-  for (const role of BODY) {
+  for (const role of [...BODY, ...WALL]) {
     const load = last.get(role);
     if (load !== undefined) stamps[role] = load.answer.stamp;
   }
@@ -48,14 +49,17 @@ export function judge(cells: Cells, events: readonly Event[], ns: Word | undefin
   if (ns === undefined) return { ...NO_OUTCOME, isCall: true };
   const evidence = evidenceIn(cells, events);
   const result = evidence.inKernel ? 'kernel' : '';
-  return { ns: BigInt(ns), bit: evidence.bit, broken: brokenBy(evidence, BigInt(ns)), isCall: true, result };
+  const broken = brokenBy(evidence, BigInt(ns));
+  return { ns: BigInt(ns), bit: evidence.bit, broken, isCall: true, wall: evidence.stamps.wallSec ?? 0, result };
 }
 
 /** What a call that returned `ns` on this evidence breaks by itself. */
 export function brokenBy({ inKernel, stamps, bit, expected }: Evidence, ns: bigint): PropertyName[] {
-  const updates = Object.values(stamps);
+  const updatesOf = (roles: readonly Role[]): number[] => roles.flatMap((role) => stamps[role] ?? []);
+  const differ = (updates: readonly number[]): boolean => updates.some((stamp) => stamp !== updates[0]);
+  const updates = updatesOf(BODY);
   const broken: PropertyName[] = [];
-  if (updates.some((stamp) => stamp !== updates[0])) broken.push('torn');
+  if (differ(updates) || differ(updatesOf(WALL))) broken.push('torn');
   if (bit !== NO_BIT && updates.some((stamp) => stamp !== bit)) broken.push('mixed');
   if (!inKernel && expected !== undefined && expected !== ns) broken.push('own');
   return broken;

@@ -1,7 +1,10 @@
 /** Every combination of the dimensions, small enough that each is explored whole in a second or two. */
 import { READERS, type ReaderName } from '../guest/readers.ts';
 import type { Memory } from './scenario.ts';
-import { type Configuration, DEFAULT_CONFIGURATION, HOSTS, UPDATES, WRITERS } from './scenarios.ts';
+import { type Configuration, DEFAULT_CONFIGURATION, HOSTS, type Update, WRITERS } from './scenarios.ts';
+
+/** The updates that change the records. */
+export const MATRIX_UPDATES: readonly Update[] = ['unstable', 'ahead', 'behind', 'set-clock'];
 
 /**
  * One thread with two calls, which fall back on the kernel where no record is stable: the least in which time can step back.
@@ -13,7 +16,7 @@ export function matrix(memories: readonly Memory[], only?: ReaderName): Configur
     readers.flatMap((reader) =>
       HOSTS.flatMap((host) =>
         WRITERS.flatMap((writer) =>
-          UPDATES.map((update): Configuration => {
+          MATRIX_UPDATES.map((update): Configuration => {
             return { ...DEFAULT_CONFIGURATION, memory, reader, host, writer, update, calls: 2, kernel: 'fallback' };
           }),
         ),

@@ -1,6 +1,7 @@
 /** The cells of a VM: every vCPU's record, the hypervisor's words, the clamp, and the line that `cached` keeps. */
 import { KVM_MSR_ENABLED } from '../abi/msr.ts';
 import { PVCLOCK_TSC_STABLE_BIT, PVTI, pvtiAddress } from '../abi/pvti.ts';
+import { WALL_CLOCK } from '../abi/wall-clock.ts';
 import type { CachedLine } from '../guest/cached.ts';
 import { emptyLine } from '../guest/cached.ts';
 import { packScale } from '../hypervisor/guest-tsc.ts';
@@ -16,6 +17,8 @@ export const RECORDS = 0x1000;
 /** The clamp's u64. */
 export const LAST_VALUE = 0x2000;
 const LINE = 0x3000;
+/** The wall clock. */
+export const WALL = 0x4000;
 
 /**
  * The first update's instant: host TSC 10 is 100 ns of the VM's clock. Small numbers, but all
@@ -88,7 +91,10 @@ function vmWords(vcpus: number): CellSpec[] {
   }));
 }
 
-function vmRole(word: string): Pick<CellSpec, 'role' | 'counts' | 'stampFrom'> {
+/** What a cell holds, and where its stamp comes from. */
+type Part = Pick<CellSpec, 'role' | 'counts' | 'stampFrom'>;
+
+function vmRole(word: string): Part {
   if (word === 'useMasterClock') return { role: 'copy', counts: true };
   if (word === 'masterKernelNs' || word === 'masterCycleNow') return { role: word, stampFrom: 'copy' };
   return { role: 'other' };
@@ -136,7 +142,23 @@ function guestCells(): CellSpec[] {
       perThread: true,
     };
   });
-  return [{ name: 'last value', address: LAST_VALUE, bytes: 8, initial: 0n, role: 'other', record: -1 }, ...line];
+  return [
+    { name: 'last value', address: LAST_VALUE, bytes: 8, initial: 0n, role: 'other', record: -1 },
+    ...wallClockCells(),
+    ...line,
+  ];
+}
+
+/** Written once, as the guest booted. */
+function wallClockCells(): CellSpec[] {
+  const cell = (field: keyof typeof WALL_CLOCK, initial: number, more: Part): CellSpec => {
+    return { name: `wall clock ${field}`, address: WALL + WALL_CLOCK[field], bytes: 4, initial, record: -1, ...more };
+  };
+  return [
+    cell('version', FIRST.version, { role: 'other' }),
+    cell('sec', 5, { role: 'wallSec', counts: true }),
+    cell('nsec', 3, { role: 'wallNsec', stampFrom: 'wallSec' }),
+  ];
 }
 
 /** The `cached` reader's state, kept in cells of the thread that runs it, so that it is part of what is explored. */

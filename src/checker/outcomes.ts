@@ -29,7 +29,7 @@ export class Outcomes {
   }
 
   intern(outcome: Outcome): number {
-    const key = `${outcome.ns} ${outcome.bit} ${outcome.broken.join()} ${outcome.isCall} ${outcome.result}`;
+    const key = `${outcome.ns} ${outcome.bit} ${outcome.broken.join()} ${outcome.isCall} ${outcome.wall} ${outcome.result}`;
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
     if (this.#all.length === MAX_OUTCOMES) throw new RangeError(`checker: more than ${MAX_OUTCOMES} outcomes of calls`);
@@ -37,10 +37,13 @@ export class Outcomes {
     this.#ids.set(key, id);
     this.time[id] = outcome.ns === undefined ? 0 : this.#clocks.time(outcome.ns);
     this.bit[id] = outcome.bit;
-    const verdict = outcome.isCall
-      ? bitOf(outcome.ns === undefined || outcome.result === 'kernel' ? 'unstable' : 'stable')
-      : 0;
-    this.found[id] = outcome.broken.reduce((bits, name) => bits | bitOf(name), verdict);
+    this.found[id] = shownBy(outcome);
     return id;
   }
+}
+
+/** What a call shows by itself, a bit each: what it breaks, and its verdict on the record. */
+export function shownBy({ ns, broken, isCall, wall, result }: Outcome): number {
+  const verdict = isCall ? bitOf(ns === undefined || result === 'kernel' ? 'unstable' : 'stable') : 0;
+  return broken.reduce((bits, name) => bits | bitOf(name), verdict | (wall > 0 ? bitOf('updated') : 0));
 }

@@ -21,6 +21,8 @@ export interface Outcome {
   readonly broken: readonly PropertyName[];
   /** A guest's call, which is either given a time or told that there is none. */
   readonly isCall: boolean;
+  /** The update of the wall clock that the call found; 0: the first, or none was asked for. */
+  readonly wall: number;
   /** What is told apart where a thread has come to its end: a litmus test's result. */
   readonly result: string;
 }

@@ -11,7 +11,8 @@ import { cached } from '../guest/cached.ts';
 import type { Reader } from '../guest/cpu.ts';
 import { kernelRead } from '../guest/kernel.ts';
 import { READERS, type ReaderName } from '../guest/readers.ts';
-import { setClock } from '../hypervisor/clock-ioctl.ts';
+import { readWallClock } from '../guest/wall-clock.ts';
+import { setClock, wallEpochNs } from '../hypervisor/clock-ioctl.ts';
 import { NO_EVENTS } from '../hypervisor/events.ts';
 import { FLAVOURS, type Flavour } from '../hypervisor/flavours.ts';
 import type { HostClock } from '../hypervisor/host-clock.ts';
@@ -20,10 +21,11 @@ import { refreshedCopy } from '../hypervisor/master-clock.ts';
 import type { Freeze, VmSetup, Writer } from '../hypervisor/policy.ts';
 import { enter, leave } from '../hypervisor/requests.ts';
 import { writeTscOffset } from '../hypervisor/tsc.ts';
-import { CLOCK_FEATURES, type KvmVm } from '../hypervisor/vm.ts';
+import { CLOCK_FEATURES, type KvmVm, underLock } from '../hypervisor/vm.ts';
+import { publishWallClock } from '../hypervisor/wall-clock.ts';
 import { Cells } from './cells.ts';
 import { judge, NO_OUTCOME } from './judge.ts';
-import { FIRST, LAST_VALUE, lineIn, ownRecordsIn, RECORDS, TSC_HZ, vmCells } from './memory-map.ts';
+import { FIRST, LAST_VALUE, lineIn, ownRecordsIn, RECORDS, TSC_HZ, vmCells, WALL } from './memory-map.ts';
 import type { Mutants } from './mutants.ts';
 import type { Program, ThreadCpu } from './replay.ts';
 import type { Memory, Scenario } from './scenario.ts';
@@ -33,10 +35,11 @@ import type { Early } from './windows.ts';
  * - `unstable`: vCPU 1's TSC is moved, by its own thread; the clock is no longer stable.
  * - `ahead`, `behind`: the VM-wide copy is taken anew, and the host's clock has run ahead of the records, or behind.
  * - `set-clock`: KVM_SET_CLOCK moves the clock forward.
+ * - `wall-clock`: the guest asks for its wall clock anew, which every call then reads as well. The records stay as they are.
  */
-export type Update = 'unstable' | 'ahead' | 'behind' | 'set-clock';
+export type Update = (typeof UPDATES)[number];
 
-export const UPDATES: readonly Update[] = ['unstable', 'ahead', 'behind', 'set-clock'];
+export const UPDATES = ['unstable', 'ahead', 'behind', 'set-clock', 'wall-clock'] as const;
 export type Kernel = 'none' | 'fallback' | 'mixed';
 
 export const KERNELS: readonly Kernel[] = ['none', 'fallback', 'mixed'];
@@ -91,6 +94,8 @@ const HOST_NS = FIRST.masterKernelNs + 10n;
 const TSC_JUMP = 7n;
 const DRIFT_NS = 5n;
 const SET_CLOCK_NS = 50n;
+/** The host's time of day, less its clock. */
+const EPOCH_NS = 7_000_000_009n;
 
 /** KVM's own flavour for `kvm`, the same without the freeze for `none`, ours for the others. */
 export function flavourOf(host: Freeze, writer: Writer): Flavour {
@@ -151,8 +156,11 @@ function hostClockOver(cpu: ThreadCpu): HostClock {
     tscHz: () => TSC_HZ,
     tsc: () => cpu.hostTsc(),
     ns: () => cpu.hostNs(),
-    realtimeNs: () => cpu.hostNs(),
-    sample: () => cpu.hostSample(),
+    realtimeNs: () => cpu.hostNs() + EPOCH_NS,
+    sample() {
+      const sample = cpu.hostSample();
+      return { ...sample, realtimeNs: sample.ns + EPOCH_NS };
+    },
   };
 }
 
@@ -188,6 +196,7 @@ function updateProgram(vmOver: VmOver, update: Update, index: number, times: num
     run(own: ThreadCpu) {
       const vm = vmOver(own);
       if (update === 'set-clock') setClock(vm, { clock: HOST_NS + SET_CLOCK_NS, flags: 0 });
+      else if (update === 'wall-clock') underLock(vm, () => publishWallClock(vm.cpu, WALL, wallEpochNs(vm)));
       else refresh(vm);
       return undefined;
     },
@@ -195,12 +204,13 @@ function updateProgram(vmOver: VmOver, update: Update, index: number, times: num
   return times === 1 ? program : { ...program, next: updateProgram(vmOver, update, index, times - 1) };
 }
 
-function readCall({ reader: name, kernel }: Configuration, mutants: Mutants): Program {
+function readCall({ reader: name, kernel, update }: Configuration, mutants: Mutants): Program {
   const reader: Reader | undefined = mutants.reader ?? (name === 'cached' ? undefined : READERS[name]());
   return {
     name,
     run(own) {
       const cpu = mutants.guest?.(own) ?? own;
+      if (update === 'wall-clock') readWallClock(cpu, WALL);
       const ns = reader === undefined ? cached(cpu, RECORDS, lineIn(cpu)) : reader(cpu, RECORDS);
       return ns === undefined && kernel !== 'none' ? readKernel(own) : ns;
     },

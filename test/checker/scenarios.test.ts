@@ -63,6 +63,20 @@ describe('before', () => {
   });
 });
 
+describe('the wall clock', () => {
+  for (const changes of [
+    { threads: 2 },
+    { updaters: 2, memory: 'tso' },
+    { updates: 2 },
+    { early: 'any-order' },
+  ] as const) {
+    test(`its two words are of one writing: ${JSON.stringify(changes)}`, () => {
+      const { violated: names, witnessed: seen } = verdictOf({ ...changes, update: 'wall-clock' });
+      assert.deepEqual([names, seen], [[], ['retried', 'updated', 'stable']]);
+    });
+  }
+});
+
 describe('every model', () => {
   for (const update of ['unstable', 'ahead', 'behind', 'set-clock'] as const) {
     test(`in ${update} readers retry, updates happen, and every verdict is returned`, () => {

@@ -1,8 +1,8 @@
 /** The view *The matrix*: readers by hosts, each cell explored here in the page, and each leading to its trace. */
 import { LETTERS, mostTelling } from '../../src/checker/explain.ts';
-import { matrix } from '../../src/checker/matrix.ts';
+import { MATRIX_UPDATES, matrix } from '../../src/checker/matrix.ts';
 import { ALWAYS } from '../../src/checker/properties.ts';
-import { type Configuration, HOSTS, UPDATES } from '../../src/checker/scenarios.ts';
+import { type Configuration, HOSTS } from '../../src/checker/scenarios.ts';
 import type { ReaderName } from '../../src/guest/readers.ts';
 import { byId, element, setText } from '../dom.ts';
 import type { TimedVerdict } from '../race/check-worker.ts';
@@ -94,7 +94,7 @@ class MatrixView {
     const rows = (readers.length > 0 ? readers : READER_NAMES).flatMap((reader) =>
       HOSTS.map((host) => {
         const row = element('tr', {}, element('th', { scope: 'row' }, reader), element('th', { scope: 'row' }, host));
-        for (const update of UPDATES) {
+        for (const update of MATRIX_UPDATES) {
           const cell = element('td', {}, '\u00a0');
           row.append(cell);
           const configuration = wanted.find(

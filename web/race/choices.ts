@@ -24,6 +24,7 @@ const UPDATE_WORDS: Readonly<Record<Configuration['update'], string>> = {
   ahead: 'ahead: the new line is ahead',
   behind: 'behind: the new line is behind',
   'set-clock': 'set-clock: KVM_SET_CLOCK',
+  'wall-clock': 'wall-clock: the wall clock, read by each call',
 };
 
 const MEMORY_WORDS: Readonly<Record<Configuration['memory'], string>> = {

@@ -62,6 +62,7 @@ export async function replayOnKvm(
   const { reader, update, vcpus, host, writer } = configuration;
   const racer = RACERS.find((name) => name === reader);
   if (racer === undefined) return { unavailable: `the guest has no ${reader} in machine code` };
+  if (update === 'wall-clock') return { unavailable: 'the guest does not read its wall clock' };
   if (update !== 'unstable' && update !== 'set-clock') {
     return { unavailable: `update ${update} moves the host's own clock, which is not done to a real host` };
   }
