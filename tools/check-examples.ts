@@ -10,6 +10,7 @@ import { openKvm } from '../src/machine/kvm/kvm.ts';
 import { openLive } from '../src/machine/live.ts';
 import { isUnavailable } from '../src/machine/sys.ts';
 import { type Block, blocksOf, type Command, commandsOf, sameOutput } from './examples.ts';
+import { spinIsMissing } from './spin.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const TIMEOUT_MS = 120_000;
@@ -124,6 +125,7 @@ function run(workplace: string, command: string): string {
 
 /** Why there is no such thing here; undefined where there is. */
 function missing(needs: string): string | undefined {
+  if (needs === 'spin') return spinIsMissing() || undefined;
   const found = needs === 'kvm' ? openKvm() : openLive();
   if (isUnavailable(found)) return found.unavailable;
   if ('close' in found) found.close();

@@ -6,7 +6,7 @@
  * ```ts        a program, type-checked and run, that imports 'kvmclock'
  *
  * After the language: `file=NAME` writes the block (of any language) to that file, for the examples after it;
- * `needs=kvm` or `needs=live` runs it only where there is such a thing; `not-run: REASON` does not run it.
+ * `needs=kvm`, `needs=live` or `needs=spin` runs it only where there is such a thing; `not-run: REASON` does not run it.
  *
  * Output and text are the same where they are after this: a number is any number, a time in any unit any time, and
  * spaces are one space. "..." stands for any text, or on its own line for any lines. Where a command fails, its exit
@@ -30,6 +30,7 @@ export interface Command {
 }
 
 const RUN = ['sh', 'console', 'ts'];
+const NEEDS = ['kvm', 'live', 'spin'];
 /** Other names of those, which would go by unrun. */
 const MISNAMED: Readonly<Record<string, string>> = {
   bash: 'sh',
@@ -71,8 +72,9 @@ function infoOf(info: string, line: number): Pick<Block, 'language' | 'file' | '
     found[name] = value;
   }
   const { file, needs } = found;
-  if (needs !== undefined && needs !== 'kvm' && needs !== 'live')
-    throw new Error(`line ${line}: there is needs=kvm and needs=live`);
+  if (needs !== undefined && !NEEDS.includes(needs)) {
+    throw new Error(`line ${line}: there is ${NEEDS.map((name) => `needs=${name}`).join(', ')}`);
+  }
   if (MISNAMED[language] !== undefined) {
     throw new Error(`line ${line}: a ${language} block is not run; call it ${MISNAMED[language]}`);
   }

@@ -14,6 +14,7 @@ import { toJson } from '../report/json.ts';
 import { mutationsText } from '../report/mutation-text.ts';
 import { grouped, type Output, progressOn } from '../report/text.ts';
 import { traceText } from '../report/trace-text.ts';
+import { exportCheck, FORMATS, formatAsked } from './check-export.ts';
 import { configurationOf, DIMENSIONS } from './check-options.ts';
 import { defineCommand, EXIT_OK, type Io } from './command.ts';
 import { parseName, parseWithin } from './vm-host.ts';
@@ -46,6 +47,12 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
     operations: { type: 'boolean', help: 'show every operation, also those that no other thread can see' },
     all: { type: 'boolean', help: 'all readers, hosts, writers and updates: the matrix (--memory both: sc and tso)' },
     mutations: { type: 'boolean', help: 'leave out or move each step of readers and hypervisor: which verdicts flip' },
+    export: {
+      type: 'string',
+      value: 'FORMAT',
+      help: `write it for another checker: ${FORMATS.join(' (Spin), ')} (TLC); exit status 0`,
+    },
+    out: { type: 'string', value: 'FILE', help: 'into this file, and not to stdout' },
     'max-states': {
       type: 'string',
       value: 'N',
@@ -65,6 +72,7 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
       states: parseWithin('--max-states', values['max-states'], 1, 100_000_000),
       bytes: parseWithin('--max-memory', values['max-memory'], 1, 8192) * 2 ** 20,
     };
+    const format = formatAsked(values);
     if (values.mutations) return await runAllMutations(json, io);
     if (values.all) return await runMatrix(positionals[0], values.memory, bounds, json, io);
     const configuration = configurationOf(positionals[0] ?? 'landed', values);
@@ -72,9 +80,14 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
     if (values.witness !== undefined) parseName('--witness', values.witness, SOMETIMES_NAMES);
     if (values.property !== undefined) parseName('--property', values.property, ALWAYS_NAMES);
     const progress = progressOn(io.stderr);
-    const verdict = runCheck({ configuration, bounds }, (states, expanded) => {
+    const onProgress = (states: number, expanded: number) => {
       progress.show(`${grouped(states)} states found, ${grouped(expanded)} explored`);
-    });
+    };
+    if (format !== undefined) {
+      exportCheck(configuration, format, values.out, { bounds, onProgress }, { json, progress, io });
+      return EXIT_OK;
+    }
+    const verdict = runCheck({ configuration, bounds }, onProgress);
     progress.clear();
     if (json) io.stdout.write(toJson({ verdicts: [verdictShape(verdict)] }));
     else {

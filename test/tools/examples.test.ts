@@ -28,7 +28,7 @@ describe('blocksOf()', () => {
     ['sh not-run:', 'line 1: not-run: without a reason'],
     ['sh not-run', 'line 1: "not-run" says nothing here; there is file=, needs= and not-run:'],
     ['sh skip', 'line 1: "skip" says nothing here; there is file=, needs= and not-run:'],
-    ['sh needs=root', 'line 1: there is needs=kvm and needs=live'],
+    ['sh needs=root', 'line 1: there is needs=kvm, needs=live, needs=spin'],
     ['bash', 'line 1: a bash block is not run; call it sh'],
     ['js', 'line 1: a js block is not run; call it ts'],
     ['json not-run: no', 'line 1: a json block is not run anyway'],

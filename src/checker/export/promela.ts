@@ -38,7 +38,7 @@ function head(title: string): string {
  *   spin -search -O2 -DSAFETY -DNOREDUCE -m100000 -n FILE
  * The way to one (TORN, MIXED, BACKWARDS, STALE_BEGIN, STALE_USE, OWN, RETRIED, UPDATED, STABLE, UNSTABLE):
  *   spin -DSTOP=STALE_BEGIN -search -O2 -DSAFETY -DNOREDUCE -DREACH -m100000 -i FILE; ./pan -S
- * On N processors, where memory does not hold all states: -swarmN,1 in the place of -n
+ * On N processors, where memory does not hold all states: -swarmN,1 -w28 in the place of -n
  * "assertion violated known_answer": a thread was answered what was not known when this was exported.
  */
 `;
