@@ -6,61 +6,42 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { check } from '../../../src/checker/check.ts';
 import { configurationText } from '../../../src/checker/explain.ts';
+import { explore } from '../../../src/checker/explore.ts';
 import { gather } from '../../../src/checker/export/gather.ts';
-import { type Model, modelOf } from '../../../src/checker/export/model.ts';
+import { modelOf } from '../../../src/checker/export/model.ts';
 import { tlaConfiguration, tlaText } from '../../../src/checker/export/tla.ts';
 import { ALWAYS, SOMETIMES } from '../../../src/checker/properties.ts';
+import { reducedBut } from '../../../src/checker/reductions.ts';
 import { type Configuration, DEFAULT_CONFIGURATION, scenarioOf } from '../../../src/checker/scenarios.ts';
+import { makeWorld } from '../../../src/checker/world.ts';
 import { found } from '../../tools/debian.ts';
+import { type Explored, exploreModule } from './tla-evaluator.ts';
+import { definitionsIn } from './tla-parser.ts';
 
 const configured = (changes: Partial<Configuration>): Configuration => ({ ...DEFAULT_CONFIGURATION, ...changes });
 
-function modelFor(configuration: Configuration): Model {
+function textFor(configuration: Configuration): string {
   const scenario = scenarioOf(configuration);
-  return modelOf(scenario, gather(scenario).automata);
+  return tlaText(modelOf(scenario, gather(scenario).automata), 'Race', 'a title');
 }
 
-const MODEL = modelFor(configured({ reader: 'cached', memory: 'tso' }));
-const TEXT = tlaText(MODEL, 'Race', 'a title');
-
-/** What TLA+ and its standard modules give a meaning to, of the names that are used. */
-const KNOWN = new Set(
-  (
-    'MODULE EXTENDS Integers Sequences TLC VARIABLES LET IN IF THEN ELSE CASE OTHER LAMBDA RECURSIVE DOMAIN EXCEPT UNCHANGED ' +
-    'ASSUME TRUE FALSE Len Head Tail Append SelectSeq TLCGet TLCSet PrintT in notin union subseteq E A'
-  ).split(' '),
-);
-
-const withoutComments = (text: string): string => text.replace(/\(\*[\s\S]*?\*\)|\\\*.*/g, '');
-
-/** The names in a module that nothing in it, nor TLA+, defines. */
-function undefinedIn(text: string): string[] {
-  const code = withoutComments(text).replace(/"[^"]*"/g, '');
-  const bound = [
-    ...code.matchAll(/^ *(?:LET )? *(\w+)(?:\(([^)]*)\))? ==/gm), // definitions and their parameters
-    ...code.matchAll(/(\w+) \|->/g), // fields
-    ...code.matchAll(/\.(\w+)/g), // likewise
-    ...code.matchAll(/(?:LAMBDA|\[|\\E|\\A|,) *(\w+)(?: :| \\in)/g), // bound variables
-    ...code.matchAll(/MODULE (\w+)/g),
-  ].flatMap((match) => match.slice(1).flatMap((names) => (names ?? '').split(/, */)));
-  const variables = /VARIABLES([\w\s,]*?)\n\n/.exec(code)![1]!.split(/[\s,]+/);
-  const defined = new Set([...bound, ...variables, ...KNOWN]);
-  return [...new Set(code.match(/[A-Za-z_]\w*/g))].filter(
-    (name) => !defined.has(name) && name !== '_' && name !== '_vars',
-  );
+/** What check() finds, sorted. */
+function shownHere(configuration: Configuration): string[] {
+  const { violated, witnessed } = check(configuration);
+  return [...violated, ...witnessed].map(({ property }) => property).sort();
 }
 
-/** The brackets in a text that no other closes. */
-function unclosedIn(text: string): string[] {
-  const pairs: Readonly<Record<string, string>> = { '<<': '>>', '[': ']', '{': '}', '(': ')' };
-  const open: string[] = [];
-  for (const [bracket] of withoutComments(text).matchAll(/<<|>>(?!_)|[[\]{}()]/g)) {
-    if (pairs[bracket] !== undefined) open.push(bracket);
-    else if (pairs[open.at(-1) ?? ''] === bracket) open.pop();
-    else open.push(bracket);
-  }
-  return open;
+/** The module, explored by the evaluator of these tests. */
+function explored(text: string, invariants: readonly string[] = ['KnownAnswer']): Explored {
+  const variables = /VARIABLES([\w\s,]*?)\n\n/
+    .exec(text.replace(/\\\*.*/g, ''))![1]!
+    .split(/[\s,]+/)
+    .slice(1);
+  return exploreModule(text, variables, invariants);
 }
+
+const SMALL = configured({ reader: 'rfc', vcpus: 1, host: 'none', update: 'ahead' });
+const TEXT = textFor(SMALL);
 
 describe('tlaText()', () => {
   test('tlaText() is a module called as asked, with its title', () => {
@@ -68,32 +49,68 @@ describe('tlaText()', () => {
     assert.match(TEXT, /\n====\n$/);
   });
 
-  test('tlaText() uses no name that is not defined, and closes what it opens', () => {
-    assert.deepEqual(undefinedIn(TEXT), []);
-    assert.deepEqual(unclosedIn(TEXT), []);
-    assert.deepEqual(undefinedIn(TEXT.replace('Does(n) ==', 'Do(n) ==')), ['Does']);
-    assert.notDeepEqual(unclosedIn(TEXT.replace('<<>>', '<<')), []);
+  for (const changes of [
+    {},
+    { reader: 'landed', update: 'behind', calls: 2 },
+    { reader: 'cached', memory: 'tso' },
+    { reader: 'landed', ticks: 1 },
+    { update: 'wall-clock', memory: 'tso' },
+  ] as const) {
+    const configuration = { ...SMALL, ...changes };
+    test(`tlaText() of ${configurationText({ configuration })} shows what check() finds, in as many states`, () => {
+      const { states, found: shown, violated } = explored(textFor(configuration));
+      const unreduced = reducedBut(['private', 'leaving', 'own-stores', 'any-vcpu']);
+      assert.deepEqual([...violated], []);
+      assert.deepEqual([...shown].sort(), shownHere(configuration));
+      assert.equal(states, explore(makeWorld(scenarioOf(configuration), unreduced)).states);
+    });
+  }
+
+  test('tlaText() has for each property an invariant, which does not hold where it is shown', () => {
+    const names = [...ALWAYS, ...SOMETIMES].map(({ name }) => name);
+    const named = definitionsIn(TEXT).map(({ name }) => name);
+    const invariants = named.filter((name) => name.startsWith('Not'));
+    assert.equal(invariants.length, names.length);
+    assert.deepEqual([...explored(TEXT.replace('State == <<', 'State == <<found, '), invariants).violated].sort(), [
+      'NotMixed',
+      'NotRetried',
+      'NotStable',
+      'NotStaleUse',
+      'NotUpdated',
+    ]);
   });
 
-  test('tlaText() has a node for each of the model but the end, and an invariant for each property', () => {
-    assert.equal(TEXT.match(/^\[does \|-> /gm)?.length, MODEL.nodes.length - 1);
-    for (const { name } of [...ALWAYS, ...SOMETIMES]) assert.ok(TEXT.includes(` == "${name}" \\notin found`), name);
-  });
+  const broken = (what: string, change: (text: string) => string, isNoticed: (one: Explored) => boolean): void => {
+    test(`a module ${what} is noticed`, () => {
+      const changed = change(TEXT);
+      assert.notEqual(changed, TEXT);
+      assert.ok(isNoticed(explored(changed)));
+    });
+  };
 
-  test('tlaText() has as many answers as what is left, where an operation leaves something', () => {
-    for (const [, does, next, left] of TEXT.matchAll(/does \|-> "(\w+)".*next \|-> <<(.*?)>>, left \|-> <<(.*?)>>/g)) {
-      const writes = does === 'count' || does === 'update';
-      assert.equal(left!.split(', ').length, writes ? next!.split(', ').length : 1);
-    }
-  });
+  broken(
+    'that knows one answer less',
+    (text) => text.replace(/(with \|-> 0, .*next \|-> <<\d+), \d+>>/, '$1>>'),
+    ({ violated }) => violated.has('KnownAnswer'),
+  );
+  broken(
+    'whose vCPUs are told nothing',
+    (text) => text.replace('[did.hears EXCEPT ![p] = now]', 'did.hears'),
+    (one) => !one.found.has('stale-use'),
+  );
+  broken(
+    'whose calls forget which bit they used',
+    (text) => text.replaceAll(/bit \|-> \d+/g, 'bit |-> -1'),
+    (one) => !one.found.has('stale-use'),
+  );
 });
 
 describe('tlaConfiguration()', () => {
   test('tlaConfiguration() names what the module defines', () => {
-    const names = tlaConfiguration().match(/[A-Z][a-z]\w*/g)!;
-    const inModule = names.filter((name) => !['To', 'INVARIANTS'].includes(name));
-    assert.ok(inModule.length > ALWAYS.length + SOMETIMES.length);
-    for (const name of inModule) assert.match(TEXT, new RegExp(`^${name} ==`, 'm'));
+    const defined = definitionsIn(TEXT).map(({ name }) => name);
+    const named = tlaConfiguration().match(/\b(?:Init|Next|KnownAnswer|State|Report|Not\w+)\b/g)!;
+    assert.equal(named.length, 5 + ALWAYS.length + SOMETIMES.length);
+    for (const name of named) assert.ok(defined.includes(name), name);
   });
 });
 
@@ -103,7 +120,7 @@ const noTlc = found('tlc') === undefined ? 'there is no command tlc here, that r
 function runTlc(configuration: Configuration): string {
   const cwd = mkdtempSync(path.join(tmpdir(), 'kvmclock-tlc-'));
   try {
-    writeFileSync(path.join(cwd, 'Race.tla'), tlaText(modelFor(configuration), 'Race', 'a title'));
+    writeFileSync(path.join(cwd, 'Race.tla'), textFor(configuration));
     writeFileSync(path.join(cwd, 'Race.cfg'), tlaConfiguration());
     return execFileSync('tlc', ['-workers', '2', 'Race.tla'], { cwd, encoding: 'utf8' });
   } finally {
@@ -115,12 +132,13 @@ describe('TLC, on what is exported', { skip: noTlc }, () => {
   for (const changes of [{ reader: 'rfc' }, { vcpus: 1, update: 'ahead', memory: 'tso', reader: 'cached' }] as const) {
     const configuration = configured(changes);
     test(`finds in ${configurationText({ configuration })} what check() finds`, () => {
-      const { violated, witnessed } = check(configuration);
       const output = runTlc(configuration);
       assert.match(output, /Model checking completed. No error has been found./);
       const shown = [...output.matchAll(/^<<"kvmclock", \{(.*)\}>>$/gm)].flatMap(([, names]) => names!.split(', '));
-      const expected = [...violated, ...witnessed].map(({ property }) => `"${property}"`);
-      assert.deepEqual([...new Set(shown)].sort(), expected.sort());
+      assert.deepEqual(
+        [...new Set(shown)].sort(),
+        shownHere(configuration).map((name) => `"${name}"`),
+      );
     });
   }
 });
