@@ -40,7 +40,7 @@ CHECK_DEADLOCK FALSE
 INVARIANT KnownAnswer
 VIEW State
 ACTION_CONSTRAINT Report
-\\* To stop at a violation, with the way there: in place of VIEW and ACTION_CONSTRAINT one or more of
+\\* To stop at a violation, with the way there, and for many machines: in place of VIEW and ACTION_CONSTRAINT
 \\* INVARIANTS ${NAMES.map(invariantOf).join(' ')}
 `;
 }
