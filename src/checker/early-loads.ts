@@ -42,9 +42,10 @@ export class EarlyLoads {
     );
   }
 
-  /** How many older values the operation at `node` may be answered with on `vcpu`, beside the present one. */
-  choices(to: MemoryState, guest: number, vcpu: number, node: number, cell: number): number {
-    const window = to.now(this.#window[guest]!);
+  /** How many older values the operation at `node`, which may begin a call, may be answered with on `vcpu`, beside the present one. */
+  choices(to: MemoryState, guest: number, vcpu: number, node: number, cell: number, begins: boolean): number {
+    const before = to.now(this.#window[guest]!);
+    const window = begins ? this.#windows.on(before, vcpu) : before;
     if (this.#early === 'any-order') return cell >= 0 ? this.#windows.choices(window, cell) : 0;
     if (this.#windows.vcpu(window) !== vcpu) return 0;
     const kind = this.#histories.operation(node).kind;
@@ -54,7 +55,7 @@ export class EarlyLoads {
 
   /** The number of the value, or tick, of choice 0 (the oldest), 1 ... */
   value(to: MemoryState, guest: number, cell: number, choice: number): number {
-    return this.#windows.value(to.now(this.#window[guest]!), cell >= 0 ? cell : TICK, choice);
+    return this.#windows.value(to.get(this.#window[guest]!), cell >= 0 ? cell : TICK, choice);
   }
 
   /** Guest `guest` has done the operation at `node` on `vcpu`: with an older value (`choice`), or the present one (-1). */

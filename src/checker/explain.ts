@@ -7,9 +7,14 @@ import type { Step } from './trace.ts';
 
 /** One line for people: `rfc under kvm, writer today, update unstable, memory sc: 2 vCPUs, 1 thread, 1 call`. */
 export function configurationText({ configuration }: { readonly configuration: Configuration }): string {
-  const { reader, host, writer, update, memory, vcpus, threads, calls } = configuration;
-  const { updaters, updates, ticks, kernel, early } = configuration;
-  const more = [
+  const { reader, host, writer, update, memory } = configuration;
+  return `${reader} under ${host}, writer ${writer}, update ${update}, memory ${memory}: ${sizesText(configuration)}`;
+}
+
+/** `2 vCPUs, 1 thread, 1 call`, and whatever else is not as usual. */
+export function sizesText(configuration: Configuration): string {
+  const { vcpus, threads, calls, updaters, updates, ticks, kernel, early, mutation } = configuration;
+  const all = [
     counted(vcpus, 'vCPU'),
     counted(threads, 'thread'),
     counted(calls, 'call') + (threads > 1 ? ' each' : ''),
@@ -18,8 +23,9 @@ export function configurationText({ configuration }: { readonly configuration: C
     ...(ticks === 0 ? [] : [counted(ticks, 'tick')]),
     ...(kernel === 'none' ? [] : [`the kernel's reads ${kernel === 'mixed' ? 'mixed in' : 'as the fallback'}`]),
     ...(early === undefined ? [] : [`loads early (${early})`]),
+    ...(mutation === undefined ? [] : [`mutation ${mutation}`]),
   ];
-  return `${reader} under ${host}, writer ${writer}, update ${update}, memory ${memory}: ${more.join(', ')}`;
+  return all.join(', ');
 }
 
 function counted(count: number, what: string): string {

@@ -16,7 +16,8 @@ import type { OwnRecord } from './scenario.ts';
 export const RECORDS = 0x1000;
 /** The clamp's u64. */
 export const LAST_VALUE = 0x2000;
-const LINE = 0x3000;
+/** The line that a thread's `cached` keeps. */
+export const LINE = 0x3000;
 /** The wall clock. */
 export const WALL = 0x4000;
 

@@ -2,20 +2,26 @@
  * The shipped functions with one thing changed on purpose. They are left as they are: a mutant is a cpu that does not quite
  * do what it is asked.
  */
-import type { Reader } from '../guest/cpu.ts';
+import type { Policy } from '../hypervisor/policy.ts';
 import type { CellSpec } from './cells.ts';
 import type { ThreadCpu } from './replay.ts';
 
 /** Made anew for every call, so that what it remembers is of that call. */
 export type Wrap = (cpu: ThreadCpu) => ThreadCpu;
 
+export type ThreadReader = (cpu: ThreadCpu, records: number) => bigint | undefined;
+
 export interface Mutants {
   /** Another reader in the place of the configuration's. */
-  readonly reader?: Reader;
+  readonly reader?: ThreadReader;
   /** What the reader is given in the place of its cpu. */
   readonly guest?: Wrap;
+  /** The same for the guest kernel's own read. */
+  readonly kernel?: Wrap;
   /** The same for the hypervisor's threads. */
   readonly host?: Wrap;
+  /** Another order that the hypervisor offers by itself. */
+  readonly policy?: Partial<Policy>;
   /** Another beginning: the memory's cells as they are first. */
   readonly first?: (cells: readonly CellSpec[]) => readonly CellSpec[];
 }

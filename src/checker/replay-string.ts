@@ -4,7 +4,7 @@
  *   rfc~kvm~today~unstable~sc~v2t1c1~.*b33b2b2b19bbbbbb2b2b27BBBBBBBB
  *
  * The sixth part: v vCPUs, t threads, c calls, then only what is not the default: w updaters, u updates of each, k ticks, f or m the kernel's reads as a
- * fallback or mixed, e or l loads in any order or around a late TSC read.
+ * fallback or mixed, e or l loads in any order or around a late TSC read. An eighth part names the mutation, where there is one.
  */
 import { READERS, type ReaderName } from '../guest/readers.ts';
 import {
@@ -36,15 +36,16 @@ export interface Replay {
 }
 
 export function formatReplay({ configuration, schedule }: Replay): string {
-  const { reader, host, writer, update, memory, vcpus } = configuration;
-  return [reader, host, writer, update, memory, sizesOf(configuration), formatSchedule(schedule, vcpus)].join('~');
+  const { reader, host, writer, update, memory, vcpus, mutation } = configuration;
+  const parts = [reader, host, writer, update, memory, sizesOf(configuration), formatSchedule(schedule, vcpus)];
+  return [...parts, ...(mutation === undefined ? [] : [mutation])].join('~');
 }
 
 /** Throws RangeError, with what is wrong, where the text is no replay string. */
 export function parseReplay(text: string): Replay {
   const parts = text.split('~');
-  if (parts.length !== 7) throw new RangeError(`it has ${parts.length} parts between "~", not 7`);
-  const [reader, host, writer, update, memory, sizes, schedule] = parts as [
+  if (parts.length !== 7 && parts.length !== 8) throw new RangeError(`it has ${parts.length} parts between "~", not 7`);
+  const [reader, host, writer, update, memory, sizes, schedule, mutation] = parts as [
     string,
     string,
     string,
@@ -52,6 +53,7 @@ export function parseReplay(text: string): Replay {
     string,
     string,
     string,
+    string?,
   ];
   const configuration: Configuration = {
     ...DEFAULT_CONFIGURATION,
@@ -61,6 +63,7 @@ export function parseReplay(text: string): Replay {
     update: oneOf('update', update, UPDATES),
     memory: oneOf('memory', memory, MEMORIES),
     ...parseSizes(sizes),
+    ...(mutation === undefined ? {} : { mutation }),
   };
   return { configuration, schedule: parseSchedule(schedule, configuration.vcpus) };
 }

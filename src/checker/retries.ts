@@ -106,8 +106,8 @@ export class Retries {
   ): boolean {
     const round = answers.slice(head);
     const more = Array.from({ length: rounds }, () => round).flat();
-    const again = this.#run(program, [...answers, ...more]);
-    if (again.unused > 0 || again.openId !== ops[head]) return false;
+    const again = this.#tryRun(program, [...answers, ...more]);
+    if (again === undefined || again.unused > 0 || again.openId !== ops[head]) return false;
     for (let place = answers.length; place < again.answered.length; place++) {
       const op = ops[head + ((place - head) % round.length)]!;
       if (!this.#operations.is(op, again.answered[place]!)) return false;
@@ -115,5 +115,14 @@ export class Retries {
     const ends = Array.from({ length: rounds + 1 }, (_, index) => answers.length + index * round.length);
     const relaxed = again.relaxed.filter((place) => place >= answers.length);
     return relaxed.length === ends.length && relaxed.every((place, index) => place === ends[index]);
+  }
+
+  /** Answers of another place may be such that the function cannot go on with them: it does not fail in the same way then. */
+  #tryRun(program: Program, answers: readonly Answer[]): NumberedRun | undefined {
+    try {
+      return this.#run(program, answers);
+    } catch {
+      return undefined;
+    }
   }
 }

@@ -8,7 +8,6 @@
  */
 import { PVCLOCK_TSC_STABLE_BIT, pvtiAddress } from '../abi/pvti.ts';
 import { cached } from '../guest/cached.ts';
-import type { Reader } from '../guest/cpu.ts';
 import { kernelRead } from '../guest/kernel.ts';
 import { READERS, type ReaderName } from '../guest/readers.ts';
 import { readWallClock } from '../guest/wall-clock.ts';
@@ -26,7 +25,7 @@ import { publishWallClock } from '../hypervisor/wall-clock.ts';
 import { Cells } from './cells.ts';
 import { judge, NO_OUTCOME } from './judge.ts';
 import { FIRST, LAST_VALUE, lineIn, ownRecordsIn, RECORDS, TSC_HZ, vmCells, WALL } from './memory-map.ts';
-import type { Mutants } from './mutants.ts';
+import type { Mutants, ThreadReader } from './mutants.ts';
 import type { Program, ThreadCpu } from './replay.ts';
 import type { Memory, Scenario } from './scenario.ts';
 import type { Early } from './windows.ts';
@@ -70,6 +69,8 @@ export interface Configuration {
   readonly kernel: Kernel;
   /** How loads may be done early: see early-loads.ts. */
   readonly early?: Early;
+  /** The name of a step that is left out or moved; what becomes of the functions is given beside the configuration. */
+  readonly mutation?: string;
 }
 
 export const DEFAULT_CONFIGURATION: Configuration = {
@@ -103,10 +104,17 @@ export function flavourOf(host: Freeze, writer: Writer): Flavour {
   return { ...flavour, policy: { ...flavour.policy, freeze: host, writer } };
 }
 
-export function scenarioOf(configuration: Configuration, mutants: Mutants = {}): Scenario {
+/** `mutants`: shipped functions with something changed on purpose. */
+export function scenarioOf(configuration: Configuration, mutants?: Mutants): Scenario {
+  if (configuration.mutation !== undefined && mutants === undefined)
+    throw new RangeError(`mutation ${configuration.mutation}: only the command knows what that changes`);
+  return mutatedScenario(configuration, mutants ?? {});
+}
+
+function mutatedScenario(configuration: Configuration, mutants: Mutants): Scenario {
   const { host, writer, update, vcpus, threads, calls, updaters, updates, ticks, memory } = configuration;
   const flavour = flavourOf(host, writer);
-  const setup: VmSetup = { vcpus, policy: flavour.policy, tscScaling: false };
+  const setup: VmSetup = { vcpus, policy: { ...flavour.policy, ...mutants.policy }, tscScaling: false };
   const specs = mutants.first?.(vmCells(vcpus)) ?? vmCells(vcpus);
   const cells = new Cells(specs);
   const vmOver = (own: ThreadCpu): HostVm => {
@@ -115,7 +123,7 @@ export function scenarioOf(configuration: Configuration, mutants: Mutants = {}):
   };
   const numbers = Array.from({ length: vcpus }, (_, vcpu) => vcpu);
   const read = readCall(configuration, mutants);
-  const kernel: Program = { name: 'the kernel', run: readKernel };
+  const kernel: Program = { name: 'the kernel', run: (own) => readKernel(own, mutants) };
   const callsOf = (thread: number): Program[] =>
     Array.from({ length: calls }, (_, call) =>
       configuration.kernel === 'mixed' && (thread + call) % 2 === 1 ? kernel : read,
@@ -205,20 +213,21 @@ function updateProgram(vmOver: VmOver, update: Update, index: number, times: num
 }
 
 function readCall({ reader: name, kernel, update }: Configuration, mutants: Mutants): Program {
-  const reader: Reader | undefined = mutants.reader ?? (name === 'cached' ? undefined : READERS[name]());
+  const reader: ThreadReader | undefined = mutants.reader ?? (name === 'cached' ? undefined : READERS[name]());
   return {
     name,
     run(own) {
       const cpu = mutants.guest?.(own) ?? own;
       if (update === 'wall-clock') readWallClock(cpu, WALL);
       const ns = reader === undefined ? cached(cpu, RECORDS, lineIn(cpu)) : reader(cpu, RECORDS);
-      return ns === undefined && kernel !== 'none' ? readKernel(own) : ns;
+      return ns === undefined && kernel !== 'none' ? readKernel(own, mutants) : ns;
     },
   };
 }
 
 /** The guest's kernel reads the record of the vCPU it runs on, and stays there while it does. */
-function readKernel(cpu: ThreadCpu): bigint {
+function readKernel(bare: ThreadCpu, mutants: Mutants): bigint {
+  const cpu = mutants.kernel?.(bare) ?? bare;
   const own = pvtiAddress(RECORDS, cpu.kernelVcpu());
   return kernelRead(cpu, own, { validFlags: PVCLOCK_TSC_STABLE_BIT, last: LAST_VALUE });
 }

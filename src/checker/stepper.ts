@@ -152,7 +152,7 @@ export class Stepper {
     for (let index = 0; index < this.#inGuestCount; index++) {
       const vcpu = this.#inGuest[index]!;
       if (pin >= 0 && pin !== vcpu) continue;
-      const older = early === undefined ? 0 : early.choices(to, guest, vcpu, node, cell);
+      const older = early === undefined ? 0 : early.choices(to, guest, vcpu, node, cell, begins);
       for (let choice = -1; choice < older; choice++) {
         to.begin();
         if (begins) to.beginCall(guest, vcpu);

@@ -15,8 +15,8 @@ export const NO_WINDOW = 0;
 /** The thread is on no vCPU in particular. */
 export const ANYWHERE = -1;
 
-/** In a window: not a cell but the tick; below it, the vCPUs, where what is lost is what was done there. */
-export const TICK = -1;
+/** In a window: not a cell (nor -1, none) but the tick; below it, the vCPUs, where what is lost is what was done there. */
+export const TICK = -2;
 
 export type Early = 'any-order' | 'late-tsc';
 

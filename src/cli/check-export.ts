@@ -2,10 +2,13 @@
 import path from 'node:path';
 import { configurationText } from '../checker/explain.ts';
 import type { ExploreOptions } from '../checker/explore.ts';
+import type { Automata } from '../checker/export/automata.ts';
 import { gather } from '../checker/export/gather.ts';
 import { type Model, modelOf } from '../checker/export/model.ts';
 import { promelaText } from '../checker/export/promela.ts';
 import { tlaConfiguration, tlaText } from '../checker/export/tla.ts';
+import { mutantsIn } from '../checker/mutations/mutations.ts';
+import type { Scenario } from '../checker/scenario.ts';
 import { type Configuration, scenarioOf } from '../checker/scenarios.ts';
 import { toJson } from '../report/json.ts';
 import type { Progress } from '../report/text.ts';
@@ -54,18 +57,27 @@ export function exportCheck(
     throw new UsageError('--export: what is exported does every load in its turn; leave --early out');
   }
   const name = moduleName(format, out);
-  const scenario = scenarioOf(configuration);
+  const scenario = scenarioOf(configuration, mutantsIn(configuration));
   const { automata, complete } = gather(scenario, options);
   progress.clear();
   if (!complete)
     io.stderr.write('exported from a search that was cut off: see known_answer (KnownAnswer) in the text\n');
   const { stdout } = io;
-  const files = filesOf(format, modelOf(scenario, automata), name, configurationText({ configuration }));
+  const files = filesOf(format, modelOrWhy(scenario, automata), name, configurationText({ configuration }));
   const folder = out === undefined ? undefined : path.dirname(out);
   if (folder !== undefined) for (const file of files) writeWhole('--out', path.join(folder, file.name), file.text);
   if (json) stdout.write(toJson({ export: { format, complete, files } }));
   else if (folder === undefined) stdout.write(files.map(({ text }) => text).join(''));
   else for (const file of files) stdout.write(`${path.join(folder, file.name)}\n`);
+}
+
+function modelOrWhy(scenario: Scenario, automata: Automata): Model {
+  try {
+    return modelOf(scenario, automata);
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 function filesOf(format: Format, model: Model, name: string, title: string): Written[] {

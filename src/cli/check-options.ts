@@ -1,7 +1,10 @@
 /** The dimensions of the checker as options, and back to a configuration. */
+
+import { REDUCTION_NAMES, type ReductionName } from '../checker/reductions.ts';
 import { type Configuration, HOSTS, KERNELS, MEMORIES, UPDATES, WRITERS } from '../checker/scenarios.ts';
 import { EARLY } from '../checker/windows.ts';
 import { READERS, type ReaderName } from '../guest/readers.ts';
+import { readerFor } from './check-mutations.ts';
 import type { Options } from './command.ts';
 import { parseName, parseWithin } from './vm-host.ts';
 
@@ -43,17 +46,19 @@ export const DIMENSIONS = {
     help: `the guest kernel's own reads: ${KERNELS.join(', ')} (none)`,
   },
   early: { type: 'string', value: 'NAME', help: `loads done early: ${EARLY.join(', ')} (not at all)` },
+  mutation: { type: 'string', value: 'NAME', help: 'with this step left out or moved; --mutations names them' },
 } as const satisfies Options;
 
-type Values = { readonly [Name in Exclude<keyof typeof DIMENSIONS, 'early'>]: string } & {
+type Values = { readonly [Name in Exclude<keyof typeof DIMENSIONS, 'early' | 'mutation'>]: string } & {
   readonly early?: string | undefined;
+  readonly mutation?: string | undefined;
 };
 
 /** Throws UsageError where a value is none of its dimension's. */
-export function configurationOf(reader: string, values: Values): Configuration {
-  const { early } = values;
+export function configurationOf(reader: string | undefined, values: Values): Configuration {
+  const { early, mutation } = values;
   return {
-    reader: parseName('check', reader, Object.keys(READERS) as ReaderName[]),
+    reader: parseName('check', readerFor(mutation, reader), Object.keys(READERS) as ReaderName[]),
     host: parseName('--host', values.host, HOSTS),
     writer: parseName('--writer', values.writer, WRITERS),
     update: parseName('--update', values.update, UPDATES),
@@ -61,10 +66,19 @@ export function configurationOf(reader: string, values: Values): Configuration {
     vcpus: parseWithin('--vcpus', values.vcpus, values.update === 'unstable' ? 2 : 1, 8),
     threads: parseWithin('--threads', values.threads, 1, 9),
     calls: parseWithin('--calls', values.calls, 1, 9),
-    updaters: parseWithin('--updaters', values.updaters, 1, 8),
+    updaters: parseWithin('--updaters', values.updaters, values.update === 'unstable' ? 1 : 0, 8),
     updates: parseWithin('--updates', values.updates, 1, 8),
     ticks: parseWithin('--ticks', values.ticks, 0, 9),
     kernel: parseName('--kernel', values.kernel, KERNELS),
     ...(early === undefined ? {} : { early: parseName('--early', early, EARLY) }),
+    ...(mutation === undefined ? {} : { mutation }),
   };
+}
+
+/** Reductions to do without: names with a comma between, or `all`. */
+export function unreducedOf(text: string | undefined): readonly ReductionName[] {
+  if (text === undefined) return [];
+  return text === 'all'
+    ? REDUCTION_NAMES
+    : text.split(',').map((name) => parseName('--unreduced', name, REDUCTION_NAMES));
 }

@@ -1,21 +1,22 @@
 import { mostTelling, whyText } from '../checker/explain.ts';
-import { type Bounds, DEFAULT_BOUNDS } from '../checker/explore.ts';
+import { DEFAULT_BOUNDS } from '../checker/explore.ts';
 import { matrix } from '../checker/matrix.ts';
-import { MUTATIONS } from '../checker/mutations.ts';
+import { mutantsIn } from '../checker/mutations/mutations.ts';
 import { ALWAYS, SOMETIMES } from '../checker/properties.ts';
+import { REDUCTION_NAMES } from '../checker/reductions.ts';
 import { parseReplay } from '../checker/replay-string.ts';
 import { type Configuration, MEMORIES, scenarioOf } from '../checker/scenarios.ts';
 import { perform } from '../checker/trace.ts';
 import { READERS, type ReaderName } from '../guest/readers.ts';
 import { type TimedVerdict, verdictShape } from '../report/check.ts';
-import { runCheck, runChecks, runMutations } from '../report/check-run.ts';
-import { matrixText, verdictText } from '../report/check-text.ts';
+import { type CheckJob, peakBytes, runCheck, runChecks } from '../report/check-run.ts';
+import { matrixText, peakText, verdictText } from '../report/check-text.ts';
 import { toJson } from '../report/json.ts';
-import { mutationsText } from '../report/mutation-text.ts';
 import { grouped, type Output, progressOn } from '../report/text.ts';
 import { traceText } from '../report/trace-text.ts';
 import { exportCheck, FORMATS, formatAsked } from './check-export.ts';
-import { configurationOf, DIMENSIONS } from './check-options.ts';
+import { tryMutations } from './check-mutations.ts';
+import { configurationOf, DIMENSIONS, unreducedOf } from './check-options.ts';
 import { defineCommand, EXIT_OK, type Io } from './command.ts';
 import { parseName, parseWithin } from './vm-host.ts';
 
@@ -47,6 +48,11 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
     operations: { type: 'boolean', help: 'show every operation, also those that no other thread can see' },
     all: { type: 'boolean', help: 'all readers, hosts, writers and updates: the matrix (--memory both: sc and tso)' },
     mutations: { type: 'boolean', help: 'leave out or move each step of readers and hypervisor: which verdicts flip' },
+    unreduced: {
+      type: 'string',
+      value: 'NAMES',
+      help: `do without a reduction of the search: ${REDUCTION_NAMES.join(', ')}, all`,
+    },
     export: {
       type: 'string',
       value: 'FORMAT',
@@ -73,9 +79,10 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
       bytes: parseWithin('--max-memory', values['max-memory'], 1, 8192) * 2 ** 20,
     };
     const format = formatAsked(values);
-    if (values.mutations) return await runAllMutations(json, io);
-    if (values.all) return await runMatrix(positionals[0], values.memory, bounds, json, io);
-    const configuration = configurationOf(positionals[0] ?? 'landed', values);
+    const unreduced = unreducedOf(values.unreduced);
+    if (values.mutations) return await tryMutations(positionals[0], json, io);
+    if (values.all) return await runMatrix(positionals[0], values.memory, { bounds, unreduced }, json, io);
+    const configuration = configurationOf(positionals[0], values);
     const wanted = values.witness ?? values.property;
     if (values.witness !== undefined) parseName('--witness', values.witness, SOMETIMES_NAMES);
     if (values.property !== undefined) parseName('--property', values.property, ALWAYS_NAMES);
@@ -87,11 +94,11 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
       exportCheck(configuration, format, values.out, { bounds, onProgress }, { json, progress, io });
       return EXIT_OK;
     }
-    const verdict = runCheck({ configuration, bounds }, onProgress);
+    const verdict = runCheck({ configuration, bounds, unreduced }, onProgress);
     progress.clear();
-    if (json) io.stdout.write(toJson({ verdicts: [verdictShape(verdict)] }));
+    if (json) io.stdout.write(toJson({ verdicts: [verdictShape(verdict)], peakBytes: peakBytes() }));
     else {
-      io.stdout.write(verdictText(verdict, io.stdout));
+      io.stdout.write(verdictText(verdict, peakBytes(), io.stdout));
       io.stdout.write(
         traceOf(verdict, wanted, { why: values.why ?? false, all: values.operations ?? false }, io.stdout),
       );
@@ -103,7 +110,7 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
 async function runMatrix(
   reader: string | undefined,
   memory: string,
-  bounds: Bounds,
+  options: Omit<CheckJob, 'configuration'>,
   json: boolean,
   io: Io,
 ): Promise<number> {
@@ -112,21 +119,13 @@ async function runMatrix(
   const configurations = matrix(memories, only);
   const progress = progressOn(io.stderr);
   const start = performance.now();
-  const jobs = configurations.map((configuration) => ({ configuration, bounds }));
+  const jobs = configurations.map((configuration) => ({ configuration, ...options }));
   const verdicts = await runChecks(jobs, (done) => progress.show(`${done} of ${jobs.length} configurations`));
   const seconds = (performance.now() - start) / 1000;
   progress.clear();
-  if (json) io.stdout.write(toJson({ verdicts: verdicts.map(verdictShape), seconds }));
-  else io.stdout.write(`${matrixText(verdicts, io.stdout)}${seconds.toFixed(1)} s in all\n`);
+  if (json) io.stdout.write(toJson({ verdicts: verdicts.map(verdictShape), seconds, peakBytes: peakBytes() }));
+  else io.stdout.write(`${matrixText(verdicts, io.stdout)}${seconds.toFixed(1)} s in all; ${peakText(peakBytes())}\n`);
   return statusOf(verdicts);
-}
-
-async function runAllMutations(json: boolean, io: Io): Promise<number> {
-  const progress = progressOn(io.stderr);
-  const mutations = await runMutations((done) => progress.show(`${done} of ${MUTATIONS.length} mutations`));
-  progress.clear();
-  io.stdout.write(json ? toJson({ mutations }) : mutationsText(mutations, io.stdout));
-  return EXIT_OK;
 }
 
 /** The trace that was asked for; else, where something is violated, of the race if it is one, or the shortest. */
@@ -148,7 +147,7 @@ function traceOf(
 }
 
 function stepsOf(configuration: Configuration, replay: string) {
-  return perform(scenarioOf(configuration), parseReplay(replay).schedule);
+  return perform(scenarioOf(configuration, mutantsIn(configuration)), parseReplay(replay).schedule);
 }
 
 function statusOf(verdicts: readonly TimedVerdict[]): number {

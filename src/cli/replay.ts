@@ -1,4 +1,5 @@
 import { configurationText, whyText } from '../checker/explain.ts';
+import { mutantsIn } from '../checker/mutations/mutations.ts';
 import { parseReplay, type Replay } from '../checker/replay-string.ts';
 import { scenarioOf } from '../checker/scenarios.ts';
 import { perform, type Step } from '../checker/trace.ts';
@@ -35,6 +36,9 @@ otherwise; 2 it is no replay string, it cannot be stepped, or real vCPUs cannot 
     if (text === undefined) throw new UsageError('which execution? give the replay string that kvmclock check prints');
     const { replay, steps } = stepped(text);
     const machine = parseName('--machine', values.machine, ['model', 'kvm']);
+    const { mutation } = replay.configuration;
+    if (machine === 'kvm' && mutation !== undefined)
+      throw new UsageError(`--machine kvm runs what is shipped, not ${mutation}; leave it out to step the model`);
     if (machine === 'kvm') return await withKvm(io, json, (kvm) => performed(kvm, replay, steps, io, json));
     const shown = steps.flatMap(({ found }) => found);
     if (json) {
@@ -65,7 +69,10 @@ async function performed(kvm: Kvm, replay: Replay, steps: readonly Step[], io: I
 function stepped(text: string): { readonly replay: Replay; readonly steps: readonly Step[] } {
   try {
     const replay = parseReplay(text);
-    return { replay, steps: perform(scenarioOf(replay.configuration), replay.schedule) };
+    return {
+      replay,
+      steps: perform(scenarioOf(replay.configuration, mutantsIn(replay.configuration)), replay.schedule),
+    };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     const hint = 'give the string that kvmclock check prints, in quotes';

@@ -3,7 +3,15 @@ import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { check } from '../checker/check.ts';
 import type { Bounds } from '../checker/explore.ts';
-import { type Baselines, MUTATIONS, type MutationReport, tryMutation } from '../checker/mutations.ts';
+import type { Part } from '../checker/mutations/mutation.ts';
+import {
+  type Baselines,
+  MUTATIONS,
+  type MutationReport,
+  mutantsIn,
+  tryMutation,
+} from '../checker/mutations/mutations.ts';
+import type { ReductionName } from '../checker/reductions.ts';
 import type { Configuration } from '../checker/scenarios.ts';
 import { startWorker } from '../machine/worker-thread.ts';
 import type { TimedVerdict } from './check.ts';
@@ -11,12 +19,25 @@ import type { TimedVerdict } from './check.ts';
 export interface CheckJob {
   readonly configuration: Configuration;
   readonly bounds: Bounds;
+  /** Reductions of the search to do without. */
+  readonly unreduced?: readonly ReductionName[];
 }
 
 export function runCheck(job: CheckJob, onProgress?: (states: number, expanded: number) => void): TimedVerdict {
+  const { configuration, ...options } = job;
   const start = performance.now();
-  const verdict = check(job.configuration, { bounds: job.bounds, ...(onProgress === undefined ? {} : { onProgress }) });
+  const mutants = mutantsIn(configuration);
+  const verdict = check(configuration, {
+    ...options,
+    ...(mutants === undefined ? {} : { mutants }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
   return { ...verdict, seconds: (performance.now() - start) / 1000 };
+}
+
+/** The most memory that this process has ever held, in bytes: its workers' too. */
+export function peakBytes(): number {
+  return process.resourceUsage().maxRSS * 1024;
 }
 
 export interface MutationJob {
@@ -41,10 +62,15 @@ export function runChecks(jobs: readonly CheckJob[], onDone: (done: number) => v
   return runJobs<CheckJob, TimedVerdict>(jobs, onDone);
 }
 
-/** Every mutation, tried. */
-export function runMutations(onDone: (done: number) => void): Promise<TimedMutation[]> {
-  const jobs = MUTATIONS.map((_, mutation) => ({ mutation }));
-  return runJobs<MutationJob, TimedMutation>(jobs, onDone);
+/** Every mutation, or those of one part, tried. */
+export function runMutations(
+  part: Part | undefined,
+  onDone: (done: number, all: number) => void,
+): Promise<TimedMutation[]> {
+  const jobs = MUTATIONS.flatMap((mutation, index) =>
+    part === undefined || mutation.part === part ? [{ mutation: index }] : [],
+  );
+  return runJobs<MutationJob, TimedMutation>(jobs, (done) => onDone(done, jobs.length));
 }
 
 /** One worker on each processor, each taking the next job once it is done with one. */

@@ -4,8 +4,8 @@ import { ALWAYS, SOMETIMES } from '../checker/properties.ts';
 import type { TimedVerdict } from './check.ts';
 import { grouped, type Output, styled, table } from './text.ts';
 
-/** One configuration: how far it was explored, and each property. */
-export function verdictText(verdict: TimedVerdict, output: Output): string {
+/** One configuration: how far it was explored, and each property. `peakBytes`: the most that the process ever took. */
+export function verdictText(verdict: TimedVerdict, peakBytes: number, output: Output): string {
   const { complete, violated, witnessed } = verdict;
   const steps = new Map<string, number>([...violated, ...witnessed].map(({ property, steps }) => [property, steps]));
   const always = ALWAYS.map(({ name, says }) => {
@@ -23,14 +23,19 @@ export function verdictText(verdict: TimedVerdict, output: Output): string {
     return [at === undefined ? 'not seen' : 'seen', name, says, at === undefined ? '' : `${at} steps`];
   });
   const rows = [...always, ...sometimes].map((row) => [`  ${row[0]}`, ...row.slice(1)]);
-  return `${styled(output, 'bold', configurationText(verdict))}\n  ${costText(verdict)}\n${table(rows)}`;
+  return `${styled(output, 'bold', configurationText(verdict))}\n  ${costText(verdict)}; ${peakText(peakBytes)}\n${table(rows)}`;
 }
 
 /** How far the search went, and at what price. */
 export function costText({ complete, states, seconds, bytes }: Omit<TimedVerdict, 'configuration'>): string {
   const rate = `${grouped(Math.round(states / Math.max(seconds, 1e-3)))} states/s`;
   const end = complete ? 'complete' : 'CUT OFF by a bound: no pass';
-  return `${grouped(states)} states, ${end}, ${seconds.toFixed(2)} s, ${rate}, ${grouped(Math.ceil(bytes / 2 ** 20))} MiB`;
+  return `${grouped(states)} states, ${end}, ${seconds.toFixed(2)} s, ${rate}, ${grouped(Math.ceil(bytes / 2 ** 20))} MiB of states`;
+}
+
+/** `96 MiB at the peak`: of the whole process. */
+export function peakText(bytes: number): string {
+  return `${grouped(Math.ceil(bytes / 2 ** 20))} MiB at the peak`;
 }
 
 /** The matrix: a row for each reader, host and writer; a column for each update; in each cell what is violated. */

@@ -1,12 +1,14 @@
 /** Verdicts of the checker as scripts see them: the keys of `kvmclock check --json`. */
 import type { Finding, Verdict } from '../checker/check.ts';
+import type { Configuration } from '../checker/scenarios.ts';
 
 /** A verdict and how long it took. */
 export interface TimedVerdict extends Verdict {
   readonly seconds: number;
 }
 
-export interface VerdictShape {
+/** A configuration's keys. */
+export interface ConfigurationShape {
   readonly reader: string;
   readonly host: string;
   readonly writer: string;
@@ -20,6 +22,11 @@ export interface VerdictShape {
   readonly ticks: number;
   readonly kernel: string;
   readonly early: string | null;
+  /** A step left out or moved on purpose. */
+  readonly mutation: string | null;
+}
+
+export interface VerdictShape extends ConfigurationShape {
   /** False: cut off by a bound, and so no pass. */
   readonly complete: boolean;
   readonly states: number;
@@ -32,6 +39,9 @@ export interface VerdictShape {
 
 export function verdictShape(verdict: TimedVerdict): VerdictShape {
   const { configuration, complete, states, transitions, bytes, seconds, violated, witnessed } = verdict;
-  const { early, ...rest } = configuration;
-  return { ...rest, early: early ?? null, complete, states, transitions, bytes, seconds, violated, witnessed };
+  return { ...configurationShape(configuration), complete, states, transitions, bytes, seconds, violated, witnessed };
+}
+
+export function configurationShape({ early, mutation, ...rest }: Configuration): ConfigurationShape {
+  return { ...rest, early: early ?? null, mutation: mutation ?? null };
 }
