@@ -59,7 +59,7 @@ export function isTelling({ cell, writes, what }: Action): boolean {
 /** What the last call returned, and what that is held against. */
 export function whyText(property: PropertyName | WitnessName, { returned }: Step): string {
   if (returned === undefined) return '';
-  const { vcpu, ns, begunTold, told, bit, expected, latest } = returned;
+  const { vcpu, ns, begunTold, told, bit, expected, latest, tscVcpu } = returned;
   const time = ns === undefined ? 'found no stable record' : `returned ${ns} ns`;
   const call = `The call ended on vCPU ${vcpu} and ${time}.`;
   switch (property) {
@@ -68,7 +68,9 @@ export function whyText(property: PropertyName | WitnessName, { returned }: Step
     case 'stale-use':
       return `${call} vCPU ${vcpu} was told of update ${told}; the stable bit that it used is of update ${bit}.`;
     case 'own':
-      return `${call} The record of the vCPU whose TSC it read gives ${expected} ns for that TSC.`;
+      return tscVcpu === vcpu
+        ? `${call} The record of the vCPU whose TSC it read gives ${expected} ns for that TSC.`
+        : `${call} Its thread had been moved: it read the TSC of vCPU ${tscVcpu}, whose record gives ${expected} ns for that.`;
     case 'backwards':
       return `${call} When it began, another call had returned ${latest} ns.`;
     case 'torn':

@@ -27,8 +27,10 @@ export interface Evidence {
   readonly stamps: Readonly<Partial<Record<Role, number>>>;
   /** The update of the stable bit that let the time through; -1 where none did. */
   readonly bit: number;
-  /** What the record of the vCPU whose TSC was read makes of that TSC. */
+  /** What the record of the vCPU whose TSC was read makes of that TSC ... */
   readonly expected: bigint | undefined;
+  /** ... and which vCPU that is; -1 where no TSC was read. */
+  readonly tscVcpu: number;
 }
 
 export function evidenceIn(cells: Cells, events: readonly Event[]): Evidence {
@@ -41,7 +43,8 @@ export function evidenceIn(cells: Cells, events: readonly Event[]): Evidence {
   }
   const reading = events.findLast(({ operation }) => isTscRead(operation.kind));
   // The kernel has its own vCPU's record, and a clamp where that is not stable: it needs no bit to return a time.
-  return { inKernel: pin >= 0, stamps, bit: pin >= 0 ? NO_BIT : bitUsed(last), expected: reading?.answer.expected };
+  const bit = pin >= 0 ? NO_BIT : bitUsed(last);
+  return { inKernel: pin >= 0, stamps, bit, expected: reading?.answer.expected, tscVcpu: reading?.answer.vcpu ?? -1 };
 }
 
 /** A call of the guest's clock: a reader's, or the kernel's own, or the second after the first found no stable record. */
@@ -54,7 +57,7 @@ export function judge(cells: Cells, events: readonly Event[], ns: Word | undefin
 }
 
 /** What a call that returned `ns` on this evidence breaks by itself. */
-export function brokenBy({ inKernel, stamps, bit, expected }: Evidence, ns: bigint): PropertyName[] {
+export function brokenBy({ inKernel, stamps, bit, expected }: Omit<Evidence, 'tscVcpu'>, ns: bigint): PropertyName[] {
   const updatesOf = (roles: readonly Role[]): number[] => roles.flatMap((role) => stamps[role] ?? []);
   const differ = (updates: readonly number[]): boolean => updates.some((stamp) => stamp !== updates[0]);
   const updates = updatesOf(BODY);

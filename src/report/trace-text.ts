@@ -12,23 +12,33 @@ export interface TraceOptions {
 
 export function traceText(steps: readonly Step[], options: TraceOptions, output: Output): string {
   let shown = '';
+  const vcpus = new Map<number, number>();
   return steps
     .map((step, index) => {
       const records = step.records.map(recordText).join('\n');
       const changed = records !== shown && records !== '';
       shown = records;
-      return stepText(step, index + 1, options, output) + (changed ? `${indented(records, output)}\n` : '');
+      const text = stepText(step, index + 1, wasMoved(step, vcpus), options, output);
+      return text + (changed ? `${indented(records, output)}\n` : '');
     })
     .join('');
 }
 
-function stepText(step: Step, number: number, { all }: TraceOptions, output: Output): string {
+/** True where a guest thread is on another vCPU than it was. `vcpus`: where each was last. */
+function wasMoved({ turn: { actor } }: Step, vcpus: Map<number, number>): boolean {
+  if (actor.kind !== 'guest') return false;
+  const before = vcpus.get(actor.guest);
+  vcpus.set(actor.guest, actor.vcpu);
+  return before !== undefined && before !== actor.vcpu;
+}
+
+function stepText(step: Step, number: number, moved: boolean, { all }: TraceOptions, output: Output): string {
   const [first, ...rest] = step.actions;
   if (first === undefined) return '';
   const told = rest.filter((action) => all || isTelling(action));
   const hidden = rest.length - told.length;
   const lines = [
-    `${String(number).padStart(3)}. ${styled(output, 'bold', first.who)} ${first.what}`,
+    `${String(number).padStart(3)}. ${styled(output, 'bold', first.who)}${moved ? ', moved there,' : ''} ${first.what}`,
     ...told.map(({ what }) => `     ${' '.repeat(first.who.length)}${what}`),
     ...(hidden === 0 ? [] : [styled(output, 'dim', `     (and ${hidden} more that no other thread can see)`)]),
   ];

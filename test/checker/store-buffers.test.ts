@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { explore } from '../../src/checker/explore.ts';
+import { DEFAULT_CONFIGURATION, HOSTS, scenarioOf } from '../../src/checker/scenarios.ts';
 import { CAPACITY, EMPTY, StoreBuffers } from '../../src/checker/store-buffers.ts';
+import { makeWorld } from '../../src/checker/world.ts';
 
 const stores = fc.array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 3 })), { maxLength: 12 });
 
@@ -39,4 +42,12 @@ describe('StoreBuffers', () => {
     }
     assert.deepEqual([CAPACITY, buffers.isFull(buffer), buffers.longest], [12, true, 12]);
   });
+
+  for (const host of HOSTS) {
+    test(`no shipped hypervisor leaves as many stores as a buffer takes: ${host}`, () => {
+      const { world, complete } = explore(makeWorld(scenarioOf({ ...DEFAULT_CONFIGURATION, host, memory: 'tso' })));
+      assert.ok(complete);
+      assert.ok(world.buffers.longest > 0 && world.buffers.longest < CAPACITY, String(world.buffers.longest));
+    });
+  }
 });
