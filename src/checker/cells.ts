@@ -49,8 +49,9 @@ interface Stamped {
   readonly stamp: number;
 }
 
-/** Values that one cell may take; the packed state has 8 bits for it at most. */
-const MAX_VALUES = 256;
+/** Values that one cell may take, and cells: a store buffer packs both into one number. */
+export const MAX_VALUES = 256;
+export const MAX_CELLS = 256;
 
 export class Cells {
   readonly specs: readonly CellSpec[];
@@ -59,6 +60,7 @@ export class Cells {
   readonly #bytes: number[];
 
   constructor(specs: readonly CellSpec[]) {
+    if (specs.length > MAX_CELLS) throw new RangeError(`checker: ${specs.length} cells, of ${MAX_CELLS}`);
     this.specs = specs;
     specs.forEach((spec, cell) => {
       if (!this.#byAddress.has(spec.address)) this.#byAddress.set(spec.address, cell);

@@ -41,9 +41,9 @@ export class StateSet {
     this.#slotMask = FIRST_SLOTS - 1;
   }
 
-  /** Bytes taken by states and table. */
+  /** Bytes taken by states and table; what is only put aside for more of them is not counted. */
   get bytes(): number {
-    return this.#buffer.byteLength + this.#slots.byteLength;
+    return this.count * this.#stride * 4 + this.#slots.byteLength;
   }
 
   /** Copies state `index` to `into`. */

@@ -6,6 +6,8 @@
  * the buffer is empty.
  */
 
+import { MAX_CELLS, MAX_VALUES } from './cells.ts';
+
 /** The buffer that holds nothing. */
 export const EMPTY = 0;
 
@@ -40,7 +42,7 @@ export class StoreBuffers {
 
   /** The buffer with one more entry; not to be asked of a full one. */
   push(buffer: number, cell: number, value: number): number {
-    const key = (buffer * 256 + cell) * 256 + value;
+    const key = (buffer * MAX_CELLS + cell) * MAX_VALUES + value;
     const known = this.#longer.get(key);
     if (known !== undefined) return known;
     const length = this.#length[buffer]! + 1;

@@ -46,6 +46,17 @@ describe("the thread's race: vCPU 1, told that the clock is not stable, and reco
     assert.ok(violations({ host: 'kvm', kernel: 'fallback', calls: 2 }).includes('backwards'));
     assert.deepEqual(violations({ host: 'record0', kernel: 'fallback', calls: 2 }), []);
   });
+
+  test("and so where every second reading is the kernel's own, of its vCPU's record", () => {
+    assert.ok(violations({ host: 'kvm', kernel: 'mixed', calls: 2 }).includes('backwards'));
+    assert.deepEqual(violations({ host: 'record0', kernel: 'mixed', calls: 2 }), []);
+  });
+
+  for (const sizes of [{ vcpus: 3 }, { threads: 2 }, { threads: 2, calls: 2 }] as const) {
+    test(`record0 closes it for landed with ${JSON.stringify(sizes)}`, () => {
+      assert.deepEqual(violations({ host: 'record0', ...sizes }), []);
+    });
+  }
 });
 
 describe('before', () => {
