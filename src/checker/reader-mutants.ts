@@ -7,9 +7,14 @@ import { changed, type ThreadReader, type Wrap } from './mutants.ts';
 import type { ThreadCpu } from './replay.ts';
 
 const inRecords = (address: number): boolean => address >= RECORDS && address < LAST_VALUE;
-export const isVersion = (address: number): boolean =>
-  address === WALL || (inRecords(address) && (address - RECORDS) % PVTI_SIZE === PVTI.version);
-const isFlags = (address: number): boolean => inRecords(address) && (address - RECORDS) % PVTI_SIZE === PVTI.flags;
+
+/** True for the word of any record that stands at `offset` in it. */
+export const isRecordWord = (address: number, offset: number): boolean =>
+  inRecords(address) && (address - RECORDS) % PVTI_SIZE === offset;
+
+/** True for the version of any record, and of the wall clock. */
+export const isVersion = (address: number): boolean => address === WALL || isRecordWord(address, PVTI.version);
+const isFlags = (address: number): boolean => isRecordWord(address, PVTI.flags);
 
 /** The read barriers that stand behind a look at the version, behind words of the body, or behind a TSC read, are left out. */
 export function withoutReadBarrier(behind: 'version' | 'body' | 'tsc'): Wrap {

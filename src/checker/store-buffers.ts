@@ -5,7 +5,6 @@
  * memory's value where there is none; the oldest store goes to memory at any time; a fence or a locked operation waits until
  * the buffer is empty.
  */
-
 import { MAX_CELLS, MAX_VALUES } from './cells.ts';
 
 /** The buffer that holds nothing. */

@@ -1,8 +1,8 @@
 /** The steps of the guest kernel's own read with its clamp, and of both sides of the wall clock. */
-import { acceptingOdd, withoutReadBarrier, withoutRetry, withSecondLookFirst } from '../reader-mutants.ts';
+import { acceptingOdd, isVersion, withoutReadBarrier, withoutRetry, withSecondLookFirst } from '../reader-mutants.ts';
 import { type Mutation, mutationsOf, type Step } from './mutation.ts';
 import * as own from './own-mutants.ts';
-import { isVersion, withEvenFirst, withoutEven, withoutOdd } from './publish-mutants.ts';
+import { withEvenFirst, withoutEven, withoutOdd } from './publish-mutants.ts';
 import { withoutLock } from './update-mutants.ts';
 
 type Steps = Readonly<Record<string, Step>>;

@@ -1,11 +1,11 @@
 /** The steps of those who write a record, and of the VM-wide copy that it is made from. */
-
+import { isVersion } from '../reader-mutants.ts';
 import { type Mutation, mutationsOf, type Step } from './mutation.ts';
 import * as count from './publish-mutants.ts';
 
 type Steps = Readonly<Record<string, Step>>;
 
-const { isVersion, isSequence } = count;
+const { isSequence } = count;
 
 const RECORD: Steps = {
   'no-odd-version': { says: 'no odd version', host: count.withoutOdd(isVersion) },

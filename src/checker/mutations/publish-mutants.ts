@@ -1,16 +1,12 @@
 /** What becomes of what stands under a sequence count when its writer, or the reader of the VM-wide copy, leaves out or moves a step. */
-import { PVCLOCK_GUEST_STOPPED, PVTI, PVTI_SIZE } from '../../abi/pvti.ts';
+import { PVCLOCK_GUEST_STOPPED, PVTI } from '../../abi/pvti.ts';
 import { VM_WORDS, vmWord } from '../../hypervisor/words.ts';
-import { LAST_VALUE, RECORDS, WALL } from '../memory-map.ts';
 import { changed, type Wrap } from '../mutants.ts';
+import { isRecordWord, isVersion } from '../reader-mutants.ts';
 
-/** Which word is a count: a record's version and the wall clock's, or the copy's sequence. */
+/** Which word is a count: a version, or the copy's sequence. */
 export type IsCount = (address: number) => boolean;
 
-const isRecordWord = (address: number, offset: number): boolean =>
-  address >= RECORDS && address < LAST_VALUE && (address - RECORDS) % PVTI_SIZE === offset;
-
-export const isVersion: IsCount = (address) => address === WALL || isRecordWord(address, PVTI.version);
 export const isSequence: IsCount = (address) => address === vmWord(VM_WORDS.sequence);
 
 export const withoutWriteBarriers: Wrap = (cpu) => changed(cpu, { writeBarrier() {} });

@@ -86,7 +86,7 @@ export const withoutRecheck: Wrap = changedGate(() => 0);
 /** It looks before it says that the vCPU is in the guest. */
 export const withRecheckFirst: Wrap = changedGate((look) => look());
 
-/** A request is cleared once it is served, not before. `isServed`: by what is looked at or written when it is. */
+/** A request is cleared once it is served, not before. */
 function takingLate(bit: number): Wrap {
   return (cpu) => {
     let owed: { readonly address: number; readonly bits: number } | undefined;
