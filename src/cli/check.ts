@@ -17,7 +17,7 @@ import { traceText } from '../report/trace-text.ts';
 import { exportCheck, FORMATS, formatAsked } from './check-export.ts';
 import { tryMutations } from './check-mutations.ts';
 import { configurationOf, DIMENSIONS, unreducedOf } from './check-options.ts';
-import { defineCommand, EXIT_OK, type Io } from './command.ts';
+import { defineCommand, EXIT_OK, type Io, UsageError } from './command.ts';
 import { parseName, parseWithin } from './vm-host.ts';
 
 const EXIT_VIOLATED = 1;
@@ -47,7 +47,7 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
     why: { type: 'boolean', help: 'say what the last call is held against, with its values' },
     operations: { type: 'boolean', help: 'show every operation, also those that no other thread can see' },
     all: { type: 'boolean', help: 'all readers, hosts, writers and updates: the matrix (--memory both: sc and tso)' },
-    mutations: { type: 'boolean', help: 'leave out or move each step of readers and hypervisor: which verdicts flip' },
+    mutations: { type: 'boolean', help: 'leave out or move each step, of all or of READER: which verdicts flip' },
     unreduced: {
       type: 'string',
       value: 'NAMES',
@@ -80,6 +80,8 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
     };
     const format = formatAsked(values);
     const unreduced = unreducedOf(values.unreduced);
+    if (values.mutation !== undefined && (values.all || values.mutations))
+      throw new UsageError('--mutation is explored in one configuration; leave --all and --mutations out');
     if (values.mutations) return await tryMutations(positionals[0], json, io);
     if (values.all) return await runMatrix(positionals[0], values.memory, { bounds, unreduced }, json, io);
     const configuration = configurationOf(positionals[0], values);

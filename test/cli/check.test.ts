@@ -140,6 +140,7 @@ describe('kvmclock check --mutations', () => {
     [['rfc', '--mutation', 'landed.tsc-first'], /--mutation landed\.tsc-first is a step of landed, not of rfc/],
     [['nobody', '--mutations'], /check --mutations takes before, rfc, .*update, not "nobody"/],
     [['--unreduced', 'much'], /--unreduced takes private, .*rounds, not "much"/],
+    [['--all', '--mutation', 'gate.no-fence'], /--mutation is explored in one configuration; leave --all/],
     [['--updaters', '0'], /--updaters takes a whole number of 1\.\.8, not "0"/],
   ];
   for (const [argv, message] of refused) {
