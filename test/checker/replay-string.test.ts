@@ -35,13 +35,18 @@ const replay = fc.record({
       vcpus: fc.constant(VCPUS),
       threads: digit,
       calls: digit,
-      updaters: digit,
+      updaters: fc.integer({ min: 0, max: 9 }),
       updates: digit,
       ticks: fc.integer({ min: 0, max: 9 }),
       kernel: fc.constantFrom(...KERNELS),
       early: fc.constantFrom(undefined, 'any-order' as const, 'late-tsc' as const),
+      mutation: fc.constantFrom(undefined, 'gate.no-fence'),
     })
-    .map(({ early, ...rest }) => (early === undefined ? rest : { ...rest, early })),
+    .map(({ early, mutation, ...rest }) => ({
+      ...rest,
+      ...(early === undefined ? {} : { early }),
+      ...(mutation === undefined ? {} : { mutation }),
+    })),
   schedule: fc.array(fc.array(turn, { minLength: 1, maxLength: 3 })),
 });
 
@@ -62,6 +67,7 @@ describe('parseReplay()', () => {
       'nobody~kvm~today~unstable~sc~v2t1c1~a',
       'no reader is called "nobody"; there are before, rfc, landed, cached, relaxed, freebsd',
     ],
+    ['rfc~kvm~today~unstable~sc~v2t1c1~a~gate.no-fence~b', 'it has 9 parts between "~", not 7'],
     ['rfc~kvm~today~unstable~sc~v2~a', 'its sizes are "v2", not like v2t1c1'],
     ['rfc~kvm~today~unstable~sc~v2t1c1~a5!b', 'no step begins with "!b"'],
   ];
