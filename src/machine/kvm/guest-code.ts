@@ -77,6 +77,8 @@ export function guestCode(): Code {
     a.ret();
   });
   builder.define('guest_halt', () => {
+    // rdi: where it says, with rsi, that it is about to
+    a.mov(mem(rdi), rsi);
     a.hlt();
     a.ret();
   });

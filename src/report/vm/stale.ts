@@ -82,7 +82,8 @@ async function watch(
   view.setBigUint64(block + SAMPLE_STALE.other, BigInt(guest.recordAt(0)), true);
   view.setBigUint64(block + SAMPLE_STALE.limit, BigInt(Math.ceil(WATCH_NS / nsPerCycle)), true);
   const word = (offset: number): bigint => view.getBigUint64(block + offset, true);
-  const busy = occupy(guest, vcpu0);
+  const atRest = guest.allocate(8);
+  const busy = occupy(guest, vcpu0, atRest);
   const watching = guest.call(1, 'sample_stale', { first: block });
   const beats = new BigUint64Array(view.buffer, block + SAMPLE_STALE.beat, 1);
   let over = false;
@@ -90,6 +91,9 @@ async function watch(
     over = true;
   });
   const begun = vcpu0 === 'preempted' ? beatsNow : hasBegun;
+  const isHalted = (): boolean => vcpu0 !== 'halted' || view.getBigUint64(atRest, true) === HALTING;
+  while (!over && !isHalted()) await Promise.race([sleep(1), ended]);
+  if (vcpu0 === 'halted') await sleep(1); // from its word to the HLT
   while (!over && !begun(beats)) await Promise.race([sleep(1), ended]);
   guest.clock.set({ clock: guest.clock.get().clock + JUMP_NS });
   await ended;
@@ -104,6 +108,8 @@ function hasBegun(beats: BigUint64Array): boolean {
   return Atomics.load(beats, 0) !== 0n;
 }
 
+const HALTING = 1n;
+
 const LOOKS = 2_000;
 
 /** True while vCPU 1 runs: with vCPU 0 on the same processor, that one then waits. */
@@ -113,10 +119,10 @@ function beatsNow(beats: BigUint64Array): boolean {
   return false;
 }
 
-/** Brings vCPU 0 where it is to be; ends when its thread is stopped. */
-async function occupy(guest: Guest, place: Place): Promise<void> {
+/** Brings vCPU 0 where it is to be; ends when its thread is stopped. `atRest`: a word that says that it halts. */
+async function occupy(guest: Guest, place: Place, atRest: number): Promise<void> {
   if (place === 'user space') return;
-  if (place === 'halted') await endedByUs(guest.call(0, 'guest_halt', { ring: 0 }));
+  if (place === 'halted') await endedByUs(guest.call(0, 'guest_halt', { ring: 0, first: atRest, second: HALTING }));
   else await endedByUs(guest.call(0, 'guest_spin'));
 }
 
