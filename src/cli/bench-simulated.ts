@@ -4,7 +4,7 @@ import { READERS, type ReaderName } from '../guest/readers.ts';
 import { FLAVOURS } from '../hypervisor/flavours.ts';
 import type { Base, FlavourName, Freeze, Writer } from '../hypervisor/policy.ts';
 import { SimulatedMachine } from '../machine/simulated/simulated.ts';
-import { UPDATES } from '../machine/simulated/updates.ts';
+import { leastVcpus, UPDATES } from '../machine/simulated/updates.ts';
 import type { Effort } from '../report/bench.ts';
 import { benchSimulated } from '../report/bench-simulated.ts';
 import { IN_TYPESCRIPT, readersTable } from '../report/costs-text.ts';
@@ -103,13 +103,18 @@ function stressOptionsOf(values: StressValues): StressOptions {
     const text = values[option];
     return typeof text === 'string' ? parseName(`--${option}`, text, names) : undefined;
   };
+  const update = named('update', UPDATES) ?? 'refresh';
+  const vcpus = parseWithin('--vcpus', values.vcpus ?? '2', 1, MOST_VCPUS);
+  if (vcpus < leastVcpus(update)) {
+    throw new UsageError(`--update ${update} takes --vcpus ${leastVcpus(update)} or more: a single TSC matches itself`);
+  }
   return {
     flavour: named('flavour', FLAVOUR_NAMES) ?? 'kvmclock',
     host: named('host', FREEZES),
     writer: named('writer', WRITERS),
     base: named('base', BASES),
-    update: named('update', UPDATES) ?? 'refresh',
-    vcpus: parseWithin('--vcpus', values.vcpus ?? '2', 1, MOST_VCPUS),
+    update,
+    vcpus,
     readers: values.reader?.map((name) => parseName('--reader', name, READER_NAMES)) ?? DEFAULT_READERS,
     seconds: parseWithin('--stress', values.stress ?? '', 1, MOST_SECONDS),
   };

@@ -96,6 +96,10 @@ describe('kvmclock bench --machine simulated', () => {
         ['--machine', 'simulated', '--stress', '1', '--vcpus', '65'],
         /--vcpus takes a whole number of 1\.\.64, not "65"/,
       ],
+      [
+        ['--machine', 'simulated', '--stress', '1', '--update', 'unstable', '--vcpus', '1'],
+        /--update unstable takes --vcpus 2 or more: a single TSC matches itself/,
+      ],
     ];
     for (const [argv, complaint] of cases) {
       const { status, stdout, stderr } = await captured(['bench', ...argv]);

@@ -18,7 +18,7 @@ import type { HostData, HostReply, HostRequest } from './host-worker.ts';
 import type { ReaderSource } from './readers.ts';
 import { createRun, type ReadingCounts, totalOf } from './reading.ts';
 import { SimulatedThread } from './thread.ts';
-import type { UpdateKind } from './updates.ts';
+import { leastVcpus, type UpdateKind } from './updates.ts';
 import type { VcpuData, VcpuReplies, VcpuRequest } from './vcpu-worker.ts';
 import { createSimulatedVm, RECORDS_AT, type SimulatedVm } from './vm.ts';
 
@@ -105,9 +105,11 @@ export class SimulatedMachine {
     return await this.#ask(0, { task: 'time', reader, calls });
   }
 
-  /** Every vCPU reads while the host updates. Rejects where a thread fails or hangs. */
+  /** Every vCPU reads while the host updates. Rejects where a thread fails or hangs, and with RangeError on an order that cannot be. */
   async stress(order: StressOrder): Promise<StressCounts> {
     const { readers, update, seconds, mostUpdates = Number.POSITIVE_INFINITY, pauseMs = PAUSE_MS } = order;
+    if (this.vm.vcpus < leastVcpus(update))
+      throw new RangeError(`stress: ${update} takes ${leastVcpus(update)} vCPUs or more`);
     const run = createRun();
     const deadlineMs = seconds * 1000 + GRACE_MS;
     const reading = this.#vcpus.map((_, id) => this.#ask(id, { task: 'read', readers, run }, deadlineMs));

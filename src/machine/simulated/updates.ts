@@ -13,6 +13,11 @@ import { kick, MISMATCH_CYCLES, type SimulatedVm } from './vm.ts';
 export const UPDATES = ['refresh', 'ahead', 'behind', 'set-clock', 'unstable'] as const;
 export type UpdateKind = (typeof UPDATES)[number];
 
+/** How many vCPUs an update takes: a single one's TSC matches itself, wherever it is moved. */
+export function leastVcpus(kind: UpdateKind): number {
+  return kind === 'unstable' ? 2 : 1;
+}
+
 /** ns: how far `ahead` and `behind` move the clock. */
 export const STEP_NS = 1_000_000n;
 /** ns: the same for `set-clock`: more than the host's thread may be held up between the two calls. */

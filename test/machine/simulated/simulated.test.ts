@@ -98,6 +98,15 @@ describe('SimulatedMachine', () => {
     await assert.rejects(other.stress({ ...order, readers: [broken('missing')] }), /exports no function missing/);
   });
 
+  test('stress() refuses to make the TSC of a single vCPU match no other', async () => {
+    await using machine = await SimulatedMachine.start({ vcpus: 1 });
+    const order = { readers: ['landed'], update: 'unstable', seconds: 1 } as const;
+    await assert.rejects(machine.stress(order), {
+      name: 'RangeError',
+      message: 'stress: unstable takes 2 vCPUs or more',
+    });
+  });
+
   test('close() ends a vCPU that never comes out of the guest, and the host that waits for it', async () => {
     const machine = await SimulatedMachine.start();
     const running = machine.stress({ readers: [broken('endless')], update: 'refresh', seconds: 1 });
