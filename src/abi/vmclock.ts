@@ -77,6 +77,9 @@ export const VMCLOCK_TIME = { UTC: 0, TAI: 1, MONOTONIC: 2 } as const;
 /** Values of `clockStatus`: `UNRELIABLE` means that the time must not be used. */
 export const VMCLOCK_STATUS = { UNKNOWN: 0, INITIALIZING: 1, SYNCHRONIZED: 2, FREERUNNING: 3, UNRELIABLE: 4 } as const;
 
+/** Values of `leapIndicator`. PRE: at the end of this month; POS: in the second that is inserted; POST: at the end of last month. */
+export const VMCLOCK_LEAP = { NONE: 0, PRE_POS: 1, PRE_NEG: 2, POS: 3, POST_POS: 4, POST_NEG: 5 } as const;
+
 /** Bits of `flags`: which fields count, and what is coming. */
 export const VMCLOCK_FLAG = {
   TAI_OFFSET_VALID: 1n << 0n,

@@ -2,7 +2,8 @@
  * VMClock: the real time from a page of the hypervisor's, under a sequence count, with what is known of its error and with
  * the two counters by which a guest finds out that it was moved or copied.
  *
- * Assumes: the counter is the TSC, and all vCPUs' TSCs agree.
+ * Assumes: the counter is the TSC, and all vCPUs' TSCs agree. It may stand on either side of the page's `counterValue`: a
+ * vCPU may be a little behind the one that the page was written by.
  * Pays: an ordered TSC read and a 64 by 64 bit product.
  * Gets wrong: nothing by itself. The page's magic and size are for the caller to check once (`isVmclock`): they do not change.
  */
@@ -31,6 +32,12 @@ export interface VmclockTime {
   readonly taiOffsetSec: number;
   /** VMCLOCK_FLAG bits. */
   readonly flags: bigint;
+  /** A value of VMCLOCK_STATUS, never UNRELIABLE. */
+  readonly status: number;
+  /** A value of VMCLOCK_LEAP: whether a second is inserted or left out at the end of this month. */
+  readonly leapIndicator: number;
+  /** By how much the time may be off, ns rounded up, grown with what the rate may be off where the page says that; undefined where it says nothing. */
+  readonly maxErrorNs: bigint | undefined;
   /** Another value than last time: time may have broken off in between (live migration). */
   readonly disruptionMarker: bigint;
   /** Another value than last time: this VM may exist twice (restored snapshot). */
@@ -71,17 +78,30 @@ export function utcNs(time: VmclockTime): bigint | undefined {
 }
 
 function timeAt(cpu: GuestCpu, page: number, tsc: bigint): VmclockTime {
-  const delta = BigInt.asUintN(64, tsc - cpu.load64(page + VMCLOCK.counterValue));
+  const delta = BigInt.asIntN(64, tsc - cpu.load64(page + VMCLOCK.counterValue)); // signed: a TSC may be behind the page's
+  const shift = BigInt(cpu.load8(page + VMCLOCK.counterPeriodShift));
   const period = cpu.load64(page + VMCLOCK.counterPeriodFracSec);
-  const frac =
-    cpu.load64(page + VMCLOCK.timeFracSec) + ((delta * period) >> BigInt(cpu.load8(page + VMCLOCK.counterPeriodShift)));
+  const frac = cpu.load64(page + VMCLOCK.timeFracSec) + ((delta * period) >> shift);
+  const flags = cpu.load64(page + VMCLOCK.flags);
   return {
     sec: BigInt.asUintN(64, cpu.load64(page + VMCLOCK.timeSec) + (frac >> 64n)),
     fracSec: BigInt.asUintN(64, frac),
     timeType: cpu.load8(page + VMCLOCK.timeType),
     taiOffsetSec: (cpu.load32(page + VMCLOCK.taiOffsetSec) << 16) >> 16, // the low half of its word
-    flags: cpu.load64(page + VMCLOCK.flags),
+    flags,
+    status: cpu.load8(page + VMCLOCK.clockStatus),
+    leapIndicator: cpu.load8(page + VMCLOCK.leapIndicator),
+    maxErrorNs: maxErrorAfter(cpu, page, flags, delta, shift),
     disruptionMarker: cpu.load64(page + VMCLOCK.disruptionMarker),
     vmGenerationCounter: cpu.load64(page + VMCLOCK.vmGenerationCounter),
   };
+}
+
+function maxErrorAfter(cpu: GuestCpu, page: number, flags: bigint, delta: bigint, shift: bigint): bigint | undefined {
+  if ((flags & VMCLOCK_FLAG.TIME_MAXERROR_VALID) === 0n) return undefined;
+  const atPage = cpu.load64(page + VMCLOCK.timeMaxerrorNs);
+  if ((flags & VMCLOCK_FLAG.PERIOD_MAXERROR_VALID) === 0n) return atPage;
+  const cycles = delta < 0n ? -delta : delta;
+  const grown = cycles * cpu.load64(page + VMCLOCK.counterPeriodMaxerror) * NSEC_PER_SEC;
+  return atPage + -(-grown >> (64n + shift)); // rounded up
 }

@@ -27,8 +27,14 @@ export interface VmclockState {
   readonly status?: number;
   /** TAI - UTC in seconds, where it is known. */
   readonly taiOffsetSec?: number;
-  /** The largest error that the time may have, in ns, where it is known. */
+  /** The largest error that the time may have at `tsc`, in ns, where it is known. */
   readonly maxErrorNs?: bigint;
+  /** By how many parts in 10^9 of the time since then that may grow, where it is known. */
+  readonly maxErrorPpb?: number;
+  /** A value of VMCLOCK_LEAP; NONE if not given. */
+  readonly leapIndicator?: number;
+  /** Bits of VMCLOCK_FLAG that say which disruption is near or what the time keeps to; those that tell which fields count are set beside them. */
+  readonly flags?: bigint;
 }
 
 /** What happened to the VM since the page was last written. */
@@ -65,20 +71,28 @@ export function publishVmclock(cpu: HostCpu, page: number, state: VmclockState, 
 }
 
 function storeTime(cpu: HostCpu, page: number, state: VmclockState): void {
-  const { taiOffsetSec, maxErrorNs, status = VMCLOCK_STATUS.SYNCHRONIZED } = state;
+  const { taiOffsetSec, maxErrorNs, maxErrorPpb, status = VMCLOCK_STATUS.SYNCHRONIZED, leapIndicator = 0 } = state;
   const period = counterPeriod(state.tscHz);
-  let flags: bigint = VMCLOCK_FLAG.VM_GEN_COUNTER_PRESENT;
+  let flags = (state.flags ?? 0n) | VMCLOCK_FLAG.VM_GEN_COUNTER_PRESENT;
   if (taiOffsetSec !== undefined) flags |= VMCLOCK_FLAG.TAI_OFFSET_VALID;
   if (maxErrorNs !== undefined) flags |= VMCLOCK_FLAG.TIME_MAXERROR_VALID;
+  if (maxErrorPpb !== undefined) flags |= VMCLOCK_FLAG.PERIOD_MAXERROR_VALID;
   cpu.store64(page + VMCLOCK.flags, flags);
   cpu.store32(page + VMCLOCK.pad, status << 16); // padding, status and smearing: one word
   const tai = (taiOffsetSec ?? 0) & 0xffff;
-  cpu.store32(page + VMCLOCK.taiOffsetSec, (tai | (period.shift << 24)) >>> 0); // TAI, leap second and shift: one word
+  // TAI, leap second and shift: one word
+  cpu.store32(page + VMCLOCK.taiOffsetSec, (tai | (leapIndicator << 16) | (period.shift << 24)) >>> 0);
   cpu.store64(page + VMCLOCK.counterValue, state.tsc);
   cpu.store64(page + VMCLOCK.counterPeriodFracSec, period.fracSec);
+  cpu.store64(page + VMCLOCK.counterPeriodMaxerror, partsOf(period.fracSec, maxErrorPpb ?? 0));
   cpu.store64(page + VMCLOCK.timeSec, state.utcNs / NSEC_PER_SEC);
   cpu.store64(page + VMCLOCK.timeFracSec, ((state.utcNs % NSEC_PER_SEC) << 64n) / NSEC_PER_SEC);
   cpu.store64(page + VMCLOCK.timeMaxerrorNs, maxErrorNs ?? 0n);
+}
+
+/** So many parts in 10^9 of `value`, rounded up. */
+function partsOf(value: bigint, ppb: number): bigint {
+  return (value * BigInt(ppb) + NSEC_PER_SEC - 1n) / NSEC_PER_SEC;
 }
 
 function increment(cpu: HostCpu, address: number): void {

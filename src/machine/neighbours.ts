@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { VMCLOCK_BYTES } from '../abi/vmclock.ts';
+import type { GuestCpu } from '../guest/cpu.ts';
 import { readHypervPage } from '../guest/hyperv.ts';
 import { isVmclock, readVmclock, type VmclockTime } from '../guest/vmclock.ts';
 import { loadClock } from './clock-image.ts';
@@ -25,13 +26,20 @@ import { pageFromMaps } from './vvar.ts';
 
 const VMCLOCK_DEVICE = '/dev/vmclock0';
 
-/** VMClock, mapped. `read`: the time now, or undefined where the page says that it cannot be relied on. */
+/** A page that is written for longer has lost its writer. */
+const MOST_WAIT_MS = 100;
+
+/** VMClock, mapped. */
 export interface VmclockDevice {
+  /**
+   * The time now; undefined where the page says that it cannot be relied on, or has been half written for 100 ms. Throws once
+   * the device is closed.
+   */
   read(): VmclockTime | undefined;
   close(): void;
 }
 
-/** Maps the device, or any file that holds such a page; says why where it cannot. Never throws. */
+/** Maps /dev/vmclock0, or any file that holds such a page; says why where it cannot. Never throws. */
 export function openVmclock(device = VMCLOCK_DEVICE): VmclockDevice | Unavailable {
   const sys = openSys();
   if (isUnavailable(sys)) return sys;
@@ -43,7 +51,11 @@ export function openVmclock(device = VMCLOCK_DEVICE): VmclockDevice | Unavailabl
     if (error instanceof SystemCallError) return { unavailable: error.message };
     throw error;
   }
-  const close = () => void sys.libc.munmap(address, length);
+  let isOpen = true;
+  const close = () => {
+    if (isOpen) sys.libc.munmap(address, length);
+    isOpen = false;
+  };
   const refuse = (unavailable: string): Unavailable => {
     close();
     return { unavailable };
@@ -51,7 +63,34 @@ export function openVmclock(device = VMCLOCK_DEVICE): VmclockDevice | Unavailabl
   if (!sys.readable(address, VMCLOCK_BYTES)) return refuse(`${device} cannot be read where it is mapped`);
   const cpu = pageCpu(sys.view(address, PAGE_BYTES), loadClock(sys));
   if (!isVmclock(cpu, 0)) return refuse(`${device} holds no VMClock of a version that is known here`);
-  return { read: () => readVmclock(cpu, 0), close };
+  const readInTime = withDeadline(cpu, (patient) => readVmclock(patient, 0));
+  const read = () => {
+    if (!isOpen) throw new Error(`${device} is closed: open it again to read it`);
+    return readInTime();
+  };
+  return { read, close };
+}
+
+/** Thrown out of a reader's retry loop. */
+class StillWritten extends Error {}
+
+/** `read` with an end: undefined where it goes round for MOST_WAIT_MS. */
+function withDeadline<T>(cpu: GuestCpu, read: (cpu: GuestCpu) => T): () => T | undefined {
+  let deadlineMs: number | undefined;
+  const relax = () => {
+    deadlineMs ??= performance.now() + MOST_WAIT_MS;
+    if (performance.now() > deadlineMs) throw new StillWritten();
+  };
+  const patient = { ...cpu, relax };
+  return () => {
+    deadlineMs = undefined;
+    try {
+      return read(patient);
+    } catch (error) {
+      if (error instanceof StillWritten) return undefined;
+      throw error;
+    }
+  };
 }
 
 function mapFile(sys: Sys, file: string, length: bigint): bigint {
@@ -63,12 +102,13 @@ function mapFile(sys: Sys, file: string, length: bigint): bigint {
   }
 }
 
-/** Hyper-V's reference TSC page. `read`: units of 100 ns since the VM's time was zero, or undefined where it is not valid. */
+/** Hyper-V's reference TSC page. */
 export interface HypervPage {
+  /** Units of 100 ns since the VM's time was zero; undefined while the page is not valid. */
   read(): bigint | undefined;
 }
 
-/** The page behind that of the records, where the guest kernel uses it; says why where there is none. Never throws. */
+/** Hyper-V's page behind that of the records, where the guest kernel uses it; says why where there is none. Never throws. */
 export function openHypervPage(): HypervPage | Unavailable {
   const sys = openSys();
   if (isUnavailable(sys)) return sys;

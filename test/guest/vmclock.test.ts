@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { VMCLOCK, VMCLOCK_COUNTER, VMCLOCK_STATUS, VMCLOCK_TIME } from '../../src/abi/vmclock.ts';
+import {
+  VMCLOCK,
+  VMCLOCK_COUNTER,
+  VMCLOCK_FLAG,
+  VMCLOCK_LEAP,
+  VMCLOCK_STATUS,
+  VMCLOCK_TIME,
+} from '../../src/abi/vmclock.ts';
 import { isVmclock, readVmclock, utcNs } from '../../src/guest/vmclock.ts';
-import { initVmclock, publishVmclock } from '../../src/hypervisor/vmclock.ts';
+import { initVmclock, publishVmclock, type VmclockState } from '../../src/hypervisor/vmclock.ts';
 import { pageReader } from './page-cpu.ts';
 
 const SEC = 1_000_000_000n;
@@ -26,12 +33,13 @@ test('isVmclock() knows a page by magic, size and version', () => {
   assert.equal(isVmclock(guest, 0), false);
 });
 
-test('readVmclock() counts on from the published instant at the published rate', () => {
+test('readVmclock() counts on from the published instant at the published rate, and back where the TSC is behind it', () => {
   const rates = fc.bigInt({ min: 500_000_000n, max: 5_000_000_000n });
+  const later = fc.oneof(fc.bigInt({ min: 0n, max: 10n ** 13n }), fc.bigInt({ min: -(10n ** 6n), max: 0n }));
   fc.assert(
-    fc.property(rates, fc.bigInt({ min: 0n, max: 10n ** 13n }), (hz, later) => {
+    fc.property(rates, later, (hz, later) => {
       const { guest, clock } = page(hz);
-      clock.tsc = 5000n + later;
+      clock.tsc = BigInt.asUintN(64, 5000n + later);
       const expected = UTC_NS + (later * SEC) / hz;
       const off = utcNs(readVmclock(guest, 0)!)! - expected;
       assert.ok(off >= -1n && off <= 1n, `${off} ns off`);
@@ -70,6 +78,35 @@ test('readVmclock() retries while the page is written, and takes what was writte
   const time = readVmclock(guest, 0)!;
   assert.equal(rounds, 1);
   assert.deepEqual([time.sec, time.disruptionMarker, time.vmGenerationCounter], [99n, 1n, 1n]);
+});
+
+test('readVmclock() tells status, leap second and flags, and the error as far as the page knows it', () => {
+  const { guest, host, clock } = page(1_000_000_000n);
+  assert.equal(readVmclock(guest, 0)!.maxErrorNs, undefined);
+  const state = { tsc: 5000n, utcNs: UTC_NS, tscHz: 1_000_000_000n, maxErrorNs: 250n };
+  const read = (more: Partial<VmclockState>) => {
+    publishVmclock(host, 0, { ...state, ...more }, 'none');
+    return readVmclock(guest, 0)!;
+  };
+  clock.tsc = 5000n + 2_000_000n; // 2 ms
+  assert.equal(read({}).maxErrorNs, 250n);
+  assert.equal(read({ maxErrorPpb: 50_000 }).maxErrorNs, 351n, '100 ns more, rounded up');
+  clock.tsc = 4000n;
+  assert.equal(read({ maxErrorPpb: 50_000 }).maxErrorNs, 251n, 'behind the page too');
+  const { FREERUNNING } = VMCLOCK_STATUS;
+  const told = { status: FREERUNNING, leapIndicator: VMCLOCK_LEAP.PRE_POS, flags: VMCLOCK_FLAG.DISRUPTION_SOON };
+  const { status, leapIndicator, flags, taiOffsetSec } = read({ ...told, taiOffsetSec: -1 });
+  assert.deepEqual([status, leapIndicator, taiOffsetSec], [FREERUNNING, VMCLOCK_LEAP.PRE_POS, -1]);
+  const { DISRUPTION_SOON, VM_GEN_COUNTER_PRESENT, TAI_OFFSET_VALID, TIME_MAXERROR_VALID } = VMCLOCK_FLAG;
+  assert.equal(flags, DISRUPTION_SOON | VM_GEN_COUNTER_PRESENT | TAI_OFFSET_VALID | TIME_MAXERROR_VALID);
+});
+
+test('readVmclock() gives a time while the hypervisor has not said how good it is', () => {
+  for (const status of [VMCLOCK_STATUS.UNKNOWN, VMCLOCK_STATUS.INITIALIZING, VMCLOCK_STATUS.FREERUNNING]) {
+    const { guest, host } = page();
+    publishVmclock(host, 0, { tsc: 5000n, utcNs: UTC_NS, tscHz: 1_000_000_000n, status }, 'none');
+    assert.equal(readVmclock(guest, 0)!.status, status);
+  }
 });
 
 test('utcNs() is TAI less the offset, and nothing where the epoch is not the one of 1970', () => {

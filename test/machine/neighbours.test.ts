@@ -66,6 +66,30 @@ test('openVmclock() gives no time when the page says that it is not reliable', (
   clock.close();
 });
 
+test('openVmclock() gives no time when the page stays half written, and gives it again when it is whole', () => {
+  const device = deviceWith({ ...CLOCK, seqCount: 3 });
+  const clock = openVmclock(device);
+  assert.ok(!isUnavailable(clock));
+  assert.equal(clock.read(), undefined);
+  const page = new Uint8Array(4096);
+  encodeStruct(VMCLOCK_LAYOUT, { ...CLOCK, seqCount: 4 }, new DataView(page.buffer));
+  writeFileSync(device, page, { flag: 'r+' });
+  assert.ok(clock.read()!.sec >= CLOCK.timeSec);
+  clock.close();
+});
+
+test('close() ends the reading with an error, and does nothing the second time', () => {
+  const clock = openVmclock(deviceWith(CLOCK));
+  assert.ok(!isUnavailable(clock));
+  clock.close();
+  const next = openVmclock(deviceWith(CLOCK)); // most likely where the first one was
+  assert.ok(!isUnavailable(next));
+  clock.close();
+  assert.ok(next.read() !== undefined);
+  assert.throws(() => clock.read(), /vmclock is closed: open it again to read it$/);
+  next.close();
+});
+
 test('openVmclock() says why when there is no device, no page behind it, or another structure in it', () => {
   assert.equal(reason(openVmclock(path.join(folder, 'none'))), `open ${path.join(folder, 'none')}: ENOENT`);
   assert.match(reason(openVmclock(deviceWith(CLOCK, 0))), /cannot be read where it is mapped/);
