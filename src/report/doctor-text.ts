@@ -3,6 +3,7 @@ import type { RecordReport } from '../guest/record-report.ts';
 import { formatAge, formatNs } from '../scale/duration.ts';
 import { IN_TYPESCRIPT, javascriptTable, readersTable } from './costs-text.ts';
 import type { DoctorReport } from './doctor.ts';
+import { neighbourLines } from './neighbours.ts';
 import { grouped, type Output, type Style, styled, table } from './text.ts';
 import { clocksourceMeaning, type Verdict } from './verdict.ts';
 
@@ -22,6 +23,7 @@ export function doctorText(report: DoctorReport, output: Output): string {
     report.readers.length > 0 ? readersTable(output, report.readers, simulated ? IN_TYPESCRIPT : undefined) : '',
     javascriptTable(output, report.javascript),
     checksText(report, output),
+    section(output, 'other clocks', report.neighbours === undefined ? [] : neighbourLines(report.neighbours)),
     adviceText(report, output),
   ];
   return parts.filter((part) => part !== '').join('\n');

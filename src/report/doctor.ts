@@ -11,6 +11,7 @@ import { countWarps } from '../machine/warps.ts';
 import { benchJavaScript, benchReaders, type Effort, type JavaScriptCost, tellingCosts } from './bench.ts';
 import { lookAtSimulated } from './doctor-simulated.ts';
 import { beginDrift, type DriftReport } from './drift.ts';
+import { lookAtNeighbours, type Neighbours } from './neighbours.ts';
 import { type Findings, judge, type Verdict } from './verdict.ts';
 
 export interface DoctorReport extends Findings {
@@ -25,6 +26,8 @@ export interface DoctorReport extends Findings {
   /** The clock's reading and the kernel's uptime: apart where the VM was restored, or the clock was set. */
   readonly clockNs: bigint | undefined;
   readonly uptimeNs: number | undefined;
+  /** This machine's other paravirtual clocks; undefined where a simulated VM was asked for. */
+  readonly neighbours: Neighbours | undefined;
 }
 
 const READER_EFFORT: Effort = { rounds: 9, warmUp: 1, calls: 40_000 };
@@ -83,7 +86,8 @@ async function examineLive(live: LiveMachine, show: (doing: string) => void): Pr
     brackets,
     drift: endDrift(),
   } satisfies Findings;
-  return { ...findings, javascript, ...judge(findings), ...surroundings(), clockNs: image.kvmclock_now() };
+  const neighbours = lookAtNeighbours(openClock().realtime);
+  return { ...findings, javascript, ...judge(findings), ...surroundings(), clockNs: image.kvmclock_now(), neighbours };
 }
 
 function recordReports(live: LiveMachine): RecordReport[] {
@@ -112,7 +116,8 @@ async function examineSimulated(noRecord: string | undefined, show: (doing: stri
       ? { runtimeAdvice: 'Run it on a Node that has node:ffi: npx -y -p node@26 -p kvmclock kvmclock doctor' }
       : {}),
   } satisfies Findings;
-  return { ...findings, javascript, ...judge(findings), ...surroundings(), clockNs: undefined };
+  const neighbours = standsIn ? lookAtNeighbours(openClock().realtime) : undefined;
+  return { ...findings, javascript, ...judge(findings), ...surroundings(), clockNs: undefined, neighbours };
 }
 
 function surroundings(): Pick<DoctorReport, 'node' | 'cpus' | 'uptimeNs'> {

@@ -39,6 +39,10 @@ test('doctor --json prints one object with the documented keys, and its verdict 
     report.drift.map(({ against }: { against: string }) => against),
     ['CLOCK_MONOTONIC_RAW', 'CLOCK_MONOTONIC'],
   );
+  for (const name of ['vmclock', 'hypervPage']) {
+    const { found, why } = report.neighbours[name];
+    assert.ok(found === true || (found === false && typeof why === 'string'));
+  }
 });
 
 test('the default command is doctor, without colour where there is no terminal', (t) => {

@@ -25,6 +25,7 @@ const REPORT: DoctorReport = {
   node: process.version,
   cpus: 2,
   clockNs: 0n,
+  neighbours: undefined,
   uptimeNs: 0,
 };
 
