@@ -3,9 +3,11 @@
  * here, and nothing else in the project imports node:ffi.
  *
  * Traps that this file keeps away from its callers: a TypedArray passed as a pointer leaks a handle a call, so pointers
- * are bigints taken once; errno is read before anything else may overwrite it; a view is never handed to postMessage.
+ * are bigints taken once; errno is read before anything else may overwrite it; a view is never handed to postMessage; a
+ * thread ends behind its compiles (compile-jobs.ts), which it does at `exit` and not where it is terminated.
  */
 import type * as NodeFfi from 'node:ffi';
+import { awaitCompileJobs } from './compile-jobs.ts';
 
 /** Why something cannot be had here: a result, not an error. */
 export interface Unavailable {
@@ -131,7 +133,9 @@ function open(): Sys | Unavailable {
   if (ffi === undefined)
     return { unavailable: `this Node (${process.version}) has no node:ffi; Node 26.1 and later have it` };
   try {
-    return sysOf(ffi, ffi.dlopen(null, LIBC).functions);
+    const { functions } = ffi.dlopen(null, LIBC);
+    process.once('exit', awaitCompileJobs);
+    return sysOf(ffi, functions);
   } catch (error) {
     const denied = (error as { code?: string }).code === 'ERR_ACCESS_DENIED';
     return {

@@ -2,7 +2,10 @@
 import type { Worker } from 'node:worker_threads';
 import type { WarpCount } from './measure.ts';
 import { EXPECTED, SHARED_BYTES, type WarpTask } from './warp-task.ts';
-import { startWorker } from './worker-thread.ts';
+import { endWorker, startWorker } from './worker-thread.ts';
+
+/** A thread that has reported ends by itself; the others of one that could not are still waiting for it. */
+const END_MS = 1000;
 
 /** `reads` readings in all, shared out over one thread a CPU in `cpus`. Rejects where a thread cannot do its part. */
 export async function countWarps(cpus: readonly number[], reads: number): Promise<WarpCount> {
@@ -13,8 +16,10 @@ export async function countWarps(cpus: readonly number[], reads: number): Promis
     const workerData: WarpTask = { shared, cpu, count };
     return startWorker('warp-worker', import.meta.url, { workerData });
   });
+  let patienceMs = 0;
   try {
     const counts = await Promise.all(workers.map(firstMessage));
+    patienceMs = END_MS;
     return {
       reads: sum(counts.map((c) => c.reads)),
       warps: sum(counts.map((c) => c.warps)),
@@ -22,7 +27,7 @@ export async function countWarps(cpus: readonly number[], reads: number): Promis
       stalls: sum(counts.map((c) => c.stalls)),
     };
   } finally {
-    await Promise.all(workers.map((worker) => worker.terminate()));
+    await Promise.all(workers.map((worker) => endWorker(worker, patienceMs)));
   }
 }
 

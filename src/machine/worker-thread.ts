@@ -1,4 +1,5 @@
-/** Starts the project's own worker threads, from source (.ts) and from the built package (.js) alike. */
+/** Starts and ends the project's own worker threads, from source (.ts) and from the built package (.js) alike. */
+import { once } from 'node:events';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 
 /** `name`: the file beside `base` (an import.meta.url), without its ending. No inherited flags; no FFI warning of its own. */
@@ -8,4 +9,22 @@ export function startWorker(name: string, base: string, options: WorkerOptions =
     execArgv: ['--disable-warning=ExperimentalWarning'],
     ...options,
   });
+}
+
+/** What a thread is sent that is to end by itself. */
+export const END = 'end';
+
+/**
+ * Ends a thread that calls node:ffi. It is told to end by itself, behind its compiles (compile-jobs.ts), and is terminated
+ * only where it has not within `patienceMs`.
+ */
+export async function endWorker(worker: Worker, patienceMs: number): Promise<void> {
+  if (worker.threadId === -1) return; // it has ended
+  worker.ref();
+  worker.postMessage(END);
+  try {
+    await once(worker, 'exit', { signal: AbortSignal.timeout(patienceMs) });
+  } catch {
+    await worker.terminate();
+  }
 }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { openClock } from '../../src/machine/clock.ts';
+import { endWorker } from '../../src/machine/worker-thread.ts';
 import { liveHere } from './live-here.ts';
 
 const CHILD = path.join(import.meta.dirname, 'children/clock.ts');
@@ -93,7 +94,7 @@ test('now() reads the same in Workers: a reading passed from thread to thread ne
       assert.ok(last > now);
     }
   } finally {
-    await Promise.all(workers.map((worker) => worker.terminate()));
+    await Promise.all(workers.map((worker) => endWorker(worker, 1000)));
   }
 });
 

@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { CLOCK_PAGE_BYTES } from '../../src/abi/clock-base.ts';
 import { loadClock } from '../../src/machine/clock-image.ts';
+import { endWorker } from '../../src/machine/worker-thread.ts';
 import type { BasesWork } from './children/bases-worker.ts';
 import { sysHere } from './live-here.ts';
 
@@ -37,7 +38,7 @@ async function readWhileRewritten(isEarly: boolean, goOn: (readings: number, ste
     const [updates] = (await once(worker, 'message')) as [number];
     return { stepsBack, updates };
   } finally {
-    await worker.terminate();
+    await endWorker(worker, 1000);
   }
 }
 

@@ -10,7 +10,7 @@ import { isMainThread, type Worker } from 'node:worker_threads';
 import type { KvmExit } from '../../abi/kvm-run.ts';
 import type { KvmRegs } from '../../abi/kvm-structs.ts';
 import { type Sys, SystemCallError } from '../sys.ts';
-import { startWorker } from '../worker-thread.ts';
+import { endWorker, startWorker } from '../worker-thread.ts';
 import { CONTROL, CONTROL_BYTES, kickThread } from './loop.ts';
 import type { KickTarget } from './service.ts';
 import type { Vcpu } from './vcpu.ts';
@@ -189,7 +189,7 @@ export class VcpuThread {
   /** Stops and ends the thread, also where it sleeps in a lock that nobody will release. */
   async close(): Promise<void> {
     await Promise.race([this.stop(), sleep(STOP_MS, undefined, { ref: false })]);
-    if (this.#ended === undefined) await this.#worker.terminate();
+    await endWorker(this.#worker, this.#run === undefined ? STOP_MS : 0);
     unregister(this);
   }
 

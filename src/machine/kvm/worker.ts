@@ -4,6 +4,7 @@ import type { KvmExit } from '../../abi/kvm-run.ts';
 import type { KvmRegs } from '../../abi/kvm-structs.ts';
 import { pinTo } from '../affinity.ts';
 import { isUnavailable, openSys, type Sys, SystemCallError } from '../sys.ts';
+import { END } from '../worker-thread.ts';
 import { Descriptor } from './descriptor.ts';
 import { type DevicesData, openDevices } from './devices.ts';
 import { CONTROL, runVcpu, type VcpuHandle, type VcpuService } from './loop.ts';
@@ -80,7 +81,10 @@ function serve(port: MessagePort): void {
   const control = new Int32Array(data.control);
   if (data.cpu !== undefined) pinTo(sys, data.cpu);
   Atomics.store(control, CONTROL.tid, sys.libc.gettid());
-  port.on('message', (request: RunRequest) => port.postMessage(run(sys, control, request, port)));
+  port.on('message', (request: RunRequest | typeof END) => {
+    if (request === END) port.close();
+    else port.postMessage(run(sys, control, request, port));
+  });
   port.postMessage('ready');
 }
 
