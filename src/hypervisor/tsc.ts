@@ -90,7 +90,7 @@ function meansSame2015(vm: KvmVm, vcpu: number, written: bigint, sinceNs: bigint
   const hz = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscHz));
   if (hz === 0n || hz !== cpu.load64(vmWord(VM_WORDS.lastTscHz))) return false;
   const ahead = BigInt.asIntN(64, written - cpu.load64(vmWord(VM_WORDS.lastTscWrite)));
-  const differenceUs = (ahead * 1000n) / (hz / 1000n) - sinceNs / 1000n;
+  const differenceUs = (ahead * USEC_PER_SEC) / hz - sinceNs / 1000n;
   return differenceUs > -USEC_PER_SEC && differenceUs < USEC_PER_SEC;
 }
 

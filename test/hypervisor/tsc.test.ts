@@ -132,3 +132,15 @@ test('plugging vCPUs in refreshes the clock in 2015, and no longer', () => {
   assert.equal(refreshesOnHotplug('kvm'), 0);
   assert.equal(refreshesOnHotplug('kvmclock'), 0);
 });
+
+test('the rule of 2015 holds for a TSC of less than a kHz too', () => {
+  const vm = world({ flavour: 'kvm-2015', tscScaling: true });
+  vm.hypervisor.setTscHz(1, 10n);
+  for (const tsc of [5n, 6n, 16n, 17n]) vm.hypervisor.writeTsc(1, tsc);
+  const generation = () => vm.memory.load32(vmWord(VM_WORDS.tscGeneration));
+  const before = generation();
+  vm.hypervisor.writeTsc(1, 26n);
+  assert.equal(generation(), before, 'within a second');
+  vm.hypervisor.writeTsc(1, 36n);
+  assert.equal(generation(), before + 1, 'a second away');
+});
