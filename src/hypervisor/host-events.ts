@@ -1,7 +1,7 @@
 /** What happens to the host, and what its VMs' clocks do about it. */
 import { moveTsc, scaledTsc } from './guest-tsc.ts';
 import { clockAt, forgetOwnLines, nextCopy, refreshedCopy } from './master-clock.ts';
-import type { MasterCopy } from './master-copy.ts';
+import { loadMasterCopy, type MasterCopy } from './master-copy.ts';
 import { isKept } from './record.ts';
 import { REQUEST } from './request-bits.ts';
 import { request, requestAll, serveDueUpdate } from './requests.ts';
@@ -59,20 +59,22 @@ export function hostSuspending(vm: KvmVm): void {
 
 /**
  * The host is awake. Where its TSC came back lower, every vCPU's offset makes up for it, so that no guest sees its TSC run
- * back. KVM then gives the VM up for the master clock; ours takes a new line, as the offsets still match.
+ * back. KVM then gives the VM up for the master clock; ours takes a new line, as the offsets still match. Where nobody said
+ * that the host would sleep, the last TSC that is known of is that of the VM-wide copy.
  */
 export function hostResumed(vm: KvmVm): void {
   const { cpu, setup } = vm;
   const suspendTsc = vmWord(VM_WORDS.suspendTsc);
-  const before = cpu.load64(suspendTsc);
+  const announced = cpu.load64(suspendTsc);
   cpu.store64(suspendTsc, 0n);
+  const before = announced !== 0n ? announced : loadMasterCopy(cpu).masterCycleNow;
   if (setup.policy.base === 'kvm') {
     underLock(vm, () => makeUpFor(vm, before));
     requestAll(cpu, setup, REQUEST.MASTERCLOCK_UPDATE, false);
     return;
   }
-  if (before === 0n) {
-    refresh(vm); // nobody said that it would sleep
+  if (announced === 0n && cpu.hostTsc() >= before) {
+    refresh(vm);
     return;
   }
   updateMasterClock(cpu, setup, () => {

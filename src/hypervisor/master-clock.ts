@@ -4,7 +4,8 @@
  * It may while the host keeps time by its TSC, all vCPUs' TSCs match, the host's TSC has not run back, and vCPU 0 does not
  * use the old MSR. Base `kvm`: the line begins at a fresh sample. Base `continuous`: it begins where the old one stands at
  * the host TSC of the take-over, which is taken after the last vCPU has left the guest: every TSC that a guest has read so
- * far is lower, every one that it will read is higher, so nobody sees it step back.
+ * far is lower, every one that it will read is higher, so nobody sees it step back. Where the host's TSC itself has run
+ * back behind the line's begin, there is nothing to meet: the VM goes on by the host's clock.
  */
 import { scaleDelta } from '../scale/scale-delta.ts';
 import { scaleTsc } from '../scale/tsc-ratio.ts';
@@ -90,13 +91,20 @@ export function nextCopy(vm: KvmVm, rule: OffsetRule): MasterCopy {
 /** `kvm`: the offset stays, whatever the arithmetic has lost. `continuous`: what makes the new line meet the old. */
 function continuedOffset(vm: KvmVm, fresh: MasterCopy, old: MasterCopy, hostTsc: bigint): bigint {
   if (vm.setup.policy.base === 'kvm') return old.kvmclockOffset;
+  if (old.useMasterClock && isBehind(hostTsc, old)) return old.kvmclockOffset;
   if (old.useMasterClock) return clockAt(vm.cpu, vm.setup, old, hostTsc) - fresh.masterKernelNs;
   if (fresh.useMasterClock) return leadingClock(vm, fresh, hostTsc) - fresh.masterKernelNs;
   return old.kvmclockOffset;
 }
 
-/** The VM's clock by the line of `copy`, when the host's TSC shows `hostTsc`: ns, mod 2^64. */
+/** True where `hostTsc`, mod 2^64, comes before the line's begin: the arithmetic would take it for one far ahead. */
+function isBehind(hostTsc: bigint, copy: MasterCopy): boolean {
+  return BigInt.asIntN(64, hostTsc - copy.masterCycleNow) < 0n;
+}
+
+/** The VM's clock by the line of `copy`, when the host's TSC shows `hostTsc`: ns, mod 2^64. Never before the line's begin. */
 export function clockAt(cpu: HostCpu, setup: VmSetup, copy: MasterCopy, hostTsc: bigint): bigint {
+  if (isBehind(hostTsc, copy)) return BigInt.asUintN(64, copy.masterKernelNs + copy.kvmclockOffset);
   const scale = cpu.load64(vmWord(VM_WORDS.lineScale));
   const ratio = setup.tscScaling ? cpu.load64(vmWord(VM_WORDS.lineRatio)) : undefined;
   const scaled = (tsc: bigint) => (ratio === undefined ? tsc : scaleTsc(tsc, ratio));
@@ -110,7 +118,7 @@ function leadingClock(vm: KvmVm, fresh: MasterCopy, hostTsc: bigint): bigint {
   let clock = BigInt.asUintN(64, fresh.masterKernelNs + fresh.kvmclockOffset);
   for (let vcpu = 0; vcpu < vm.setup.vcpus; vcpu++) {
     const own = ownClockAt(vm, vcpu, hostTsc);
-    if (own !== undefined && own > clock) clock = own;
+    if (own !== undefined && BigInt.asIntN(64, own - clock) > 0n) clock = own;
   }
   return clock;
 }

@@ -143,6 +143,35 @@ test('a wake-up that nobody announced is a refresh', () => {
   assert.equal(vm.clock(0), clock);
 });
 
+test('a host TSC that came back lower unannounced throws nobody far ahead: the VM goes on by the host clock', () => {
+  for (const flavour of ['kvmclock', 'kvm'] as const) {
+    for (const notice of ['refresh', 'hostResumed'] as const) {
+      const vm = world({ flavour });
+      vm.host.advanceNs(100n * SEC);
+      vm.hypervisor.refresh();
+      vm.runAll();
+      const [clock, tsc] = [vm.clock(0), vm.hypervisor.readTsc(0)];
+      vm.host.sleep(SEC, 5n);
+      vm.hypervisor[notice]();
+      vm.runAll();
+      assert.equal(vm.clock(0) - clock, SEC);
+      assert.equal(vm.hypervisor.getClock().clock - clock, SEC);
+      if (notice === 'hostResumed') assert.equal(vm.hypervisor.readTsc(0), tsc);
+    }
+  }
+});
+
+test('a TSC a few cycles behind the copy, as another processor may show it, is not taken for one far ahead', () => {
+  const vm = world();
+  vm.host.advanceNs(100n * SEC);
+  vm.hypervisor.refresh();
+  const { clock } = vm.hypervisor.getClock();
+  vm.host.sleep(0n, vm.host.tsc() - 5n);
+  assert.equal(vm.hypervisor.getClock().clock, clock);
+  vm.hypervisor.refresh();
+  assert.equal(vm.hypervisor.getClock().clock, clock);
+});
+
 test('every vCPU with a record learns that it was stopped when the host slept, since 2021', () => {
   for (const [flavour, stopped] of [
     ['kvmclock', PVCLOCK_GUEST_STOPPED],
