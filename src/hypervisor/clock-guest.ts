@@ -5,6 +5,7 @@
  */
 import { decodePvti, PVTI, type Pvti } from '../abi/pvti.ts';
 import { scaleDelta } from '../scale/scale-delta.ts';
+import { u64Of } from './arguments.ts';
 import { guestTsc } from './guest-tsc.ts';
 import { forgetOwnLines, judge, nextCopy } from './master-clock.ts';
 import { loadMasterCopy } from './master-copy.ts';
@@ -29,11 +30,13 @@ export function getClockGuest(vm: KvmVm, vcpu: number): Pvti {
 
 /**
  * The VM's clock becomes what `line` gives at the TSC of `vcpu`. Set that TSC first. Throws ClockError EINVAL on a line
- * that cannot be one, on a TSC that is before it, and where the VM has no master clock.
+ * that cannot be one, on a TSC that is before it, and where the VM has no master clock; RangeError on what is no u64.
  */
 export function setClockGuest(vm: KvmVm, vcpu: number, line: GuestLine): void {
   needClockGuest(vm);
   checkLine(line);
+  u64Of('SET_CLOCK_GUEST, tscTimestamp', line.tscTimestamp);
+  u64Of('SET_CLOCK_GUEST, systemTime', line.systemTime);
   const now = guestTsc(vm.cpu, vm.setup, vcpu, vm.cpu.hostTsc());
   if (now < line.tscTimestamp) {
     throw new ClockError(
@@ -74,11 +77,14 @@ export function clockOnLine(line: GuestLine, tsc: bigint): bigint {
 
 /** Throws ClockError EINVAL on a pair that no line has. */
 export function checkLine(line: Pick<GuestLine, 'tscToSystemMul' | 'tscShift'>): void {
-  if (!(line.tscToSystemMul > 0)) throw new ClockError('EINVAL', `a line with the multiplier ${line.tscToSystemMul}`);
-  if (!(Math.abs(line.tscShift) <= MAX_LINE_SHIFT)) {
+  const { tscToSystemMul: mul, tscShift: shift } = line;
+  if (!Number.isInteger(mul) || mul < 1 || mul > 0xffffffff) {
+    throw new ClockError('EINVAL', `a line with the multiplier ${mul}: only 1 to 2^32-1 will do`);
+  }
+  if (!Number.isInteger(shift) || Math.abs(shift) > MAX_LINE_SHIFT) {
     throw new ClockError(
       'EINVAL',
-      `a line with the shift ${line.tscShift}: only -${MAX_LINE_SHIFT} to ${MAX_LINE_SHIFT} will do`,
+      `a line with the shift ${shift}: only -${MAX_LINE_SHIFT} to ${MAX_LINE_SHIFT} will do`,
     );
   }
 }

@@ -11,6 +11,7 @@ import {
 } from '../abi/kvm-clock-data.ts';
 import { scaleDelta } from '../scale/scale-delta.ts';
 import { tscToNs } from '../scale/time-scale.ts';
+import { u64Of } from './arguments.ts';
 import type { HostSample } from './host-clock.ts';
 import { clockAt, forgetOwnLines, nextCopy } from './master-clock.ts';
 import { loadMasterCopy, type MasterCopy } from './master-copy.ts';
@@ -31,7 +32,7 @@ export function getClock(vm: KvmVm): KvmClockData {
 function clockNow(vm: KvmVm): KvmClockData {
   const copy = loadMasterCopy(vm.cpu);
   const sample = vm.hostClock.sample();
-  if (vm.flavour.clockIoctl === '2015' || !copy.useMasterClock) {
+  if (!goesByCopy(vm, copy)) {
     return { clock: u64(vm.cpu.hostNs() + copy.kvmclockOffset), flags: 0, pad0: 0, realtime: 0n, hostTsc: 0n };
   }
   if (sample === undefined) {
@@ -52,6 +53,13 @@ export function vmClockNs(vm: KvmVm): bigint {
   return getClock(vm).clock;
 }
 
+/** Whether the clock is asked of the copy's line. KVM's line has no end that could be computed while the host's rate is not known. */
+function goesByCopy(vm: KvmVm, copy: MasterCopy): boolean {
+  const { clockIoctl } = vm.flavour;
+  if (clockIoctl === '2015' || !copy.useMasterClock) return false;
+  return clockIoctl === 'guest-line' || hostTscHz(vm) > 0n;
+}
+
 /** KVM goes on from the copy by the host's rate, which is not the guest's where its TSC is scaled. */
 function stableClockAt(vm: KvmVm, copy: MasterCopy, hostTsc: bigint): bigint {
   if (vm.flavour.clockIoctl === 'guest-line') return clockAt(vm.cpu, vm.setup, copy, hostTsc);
@@ -61,29 +69,29 @@ function stableClockAt(vm: KvmVm, copy: MasterCopy, hostTsc: bigint): bigint {
 
 /**
  * KVM_SET_CLOCK: from now on the clock goes on from `data.clock`; with KVM_CLOCK_REALTIME, from that and the time that has
- * passed since `data.realtime`, if any. Throws ClockError EINVAL on flags that are not known.
+ * passed since `data.realtime`, if any. Throws ClockError EINVAL on flags that are not known, RangeError on what is no u64.
  */
 export function setClock(vm: KvmVm, data: Pick<KvmClockData, 'clock' | 'flags'> & Partial<KvmClockData>): void {
   const valid = vm.flavour.clockIoctl === '2015' ? 0 : KVM_CLOCK_VALID_FLAGS;
-  if ((data.flags & ~valid) !== 0) {
-    throw new ClockError(
-      'EINVAL',
-      `SET_CLOCK with flags 0x${data.flags.toString(16)}: only 0x${valid.toString(16)} are known`,
-    );
+  const { flags } = data;
+  if (!Number.isInteger(flags) || flags < 0 || flags > 0xffffffff || (flags & ~valid) !== 0) {
+    throw new ClockError('EINVAL', `SET_CLOCK with flags ${flags}: only the bits of ${valid} are known`);
   }
+  u64Of('SET_CLOCK, clock', data.clock);
+  const realtime = (flags & KVM_CLOCK_REALTIME) === 0 ? undefined : u64Of('SET_CLOCK, realtime', data.realtime);
   const beforeNs = vm.cpu.hostNs();
   updateMasterClock(vm.cpu, vm.setup, () => {
     if (vm.setup.policy.base === 'continuous') forgetOwnLines(vm);
     return nextCopy(vm, (fresh, _old, _hostTsc, realtimeNs) => {
       if (vm.flavour.clockIoctl === '2015') return data.clock - beforeNs;
-      return data.clock + passedSince(data, realtimeNs) - fresh.masterKernelNs;
+      return data.clock + passedSince(realtime, realtimeNs) - fresh.masterKernelNs;
     });
   });
 }
 
-function passedSince(data: Partial<KvmClockData>, realtimeNs: () => bigint): bigint {
-  if (((data.flags ?? 0) & KVM_CLOCK_REALTIME) === 0) return 0n;
-  const passedNs = realtimeNs() - (data.realtime ?? 0n);
+function passedSince(realtime: bigint | undefined, realtimeNs: () => bigint): bigint {
+  if (realtime === undefined) return 0n;
+  const passedNs = realtimeNs() - realtime;
   return passedNs > 0n ? passedNs : 0n; // forward only
 }
 
@@ -116,8 +124,7 @@ export function wallEpochNs(vm: KvmVm): bigint {
 }
 
 function oneInstant(vm: KvmVm, copy: MasterCopy, sample: HostSample): bigint {
-  const stable = copy.useMasterClock && vm.flavour.clockIoctl !== '2015';
-  const clock = stable ? stableClockAt(vm, copy, sample.tsc) : u64(sample.ns + copy.kvmclockOffset);
+  const clock = goesByCopy(vm, copy) ? stableClockAt(vm, copy, sample.tsc) : u64(sample.ns + copy.kvmclockOffset);
   return sample.realtimeNs - clock;
 }
 

@@ -1,4 +1,7 @@
-/** What a VMM may want to know; every listener is optional, and none is needed for the clock to be right. */
+/**
+ * What a VMM may want to know; every listener is optional, and none is needed for the clock to be right. `stability` and
+ * `updating` are called in the middle of an update, all vCPUs held out of the guest: they must not throw, and not call the hypervisor.
+ */
 import type { MasterCopy } from './master-copy.ts';
 
 /** Why the records of a VM lie on one line, or do not. */
@@ -17,7 +20,9 @@ export type AddressProblem = 'misaligned' | 'crosses a page' | 'no memory there'
 export interface AddressReport {
   readonly vcpu: number;
   readonly msr: number;
-  /** Guest-physical. */
+  /** What the guest wrote, to the bit. */
+  readonly value: bigint;
+  /** Guest-physical; beyond 2^53 only about there, where no memory is. */
   readonly address: number;
   readonly problem: AddressProblem;
   /** `refused`: the WRMSR faults. `dropped`: accepted and never written. `written`: kept all the same. */

@@ -7,6 +7,7 @@
 import type { KvmClockData } from '../abi/kvm-clock-data.ts';
 import type { Pvti } from '../abi/pvti.ts';
 import { TSC_RATIO_ONE } from '../scale/tsc-ratio.ts';
+import { checkMemory, checkVcpuNumber, existing, u64Of } from './arguments.ts';
 import { type GuestLine, getClockGuest, setClockGuest } from './clock-guest.ts';
 import { getClock, kvmclockCtrl, setClock } from './clock-ioctl.ts';
 import type { HostCpu } from './cpu.ts';
@@ -24,7 +25,7 @@ import { restoreClock, type SavedClock, saveClock, type TimeAway } from './save.
 import type { BoundedMemory } from './shared-memory.ts';
 import { readTsc, writeTsc, writeTscOffset } from './tsc.ts';
 import { hostRateChanged, initTscHz, setTscHz } from './tsc-rate.ts';
-import { CLOCK_FEATURES, checkVcpu, hostTscHz, isCreated, type KvmVm } from './vm.ts';
+import { CLOCK_FEATURES, hostTscHz, isCreated, type KvmVm } from './vm.ts';
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
 export interface KvmOptions {
@@ -52,15 +53,20 @@ export interface KvmOptions {
 
 export type KvmHypervisor = ReturnType<typeof attachKvm>;
 
-/** The clock of a new VM, reading about zero, whose words are all zero. Throws RangeError on options that cannot be. */
+/**
+ * The clock of a new VM, reading about zero, whose words are all zero. Throws RangeError on options that cannot be,
+ * ClockError EINVAL on a `tscHz` that this host cannot give.
+ */
 export function createKvm(options: KvmOptions): KvmHypervisor {
   const hypervisor = attachKvm(options);
   const { vm } = hypervisor;
-  vm.cpu.store64(vmWord(VM_WORDS.kvmclockOffset), BigInt.asUintN(64, -vm.cpu.hostNs()));
   const created = options.created ?? options.vcpus;
   if (!Number.isInteger(created) || created < 1 || created > options.vcpus) {
     throw new RangeError(`created: ${created} vCPUs of ${options.vcpus} cannot exist; vCPU 0 must`);
   }
+  if (isCreated(vm, 0))
+    throw new RangeError('words: they are those of a VM that exists already; createWords() makes new ones');
+  vm.cpu.store64(vmWord(VM_WORDS.kvmclockOffset), BigInt.asUintN(64, -vm.cpu.hostNs()));
   for (let vcpu = 0; vcpu < created; vcpu++) hypervisor.createVcpu(vcpu);
   return hypervisor;
 }
@@ -70,38 +76,40 @@ export function attachKvm(options: KvmOptions) {
   const vm = vmOf(options);
   const { cpu, setup } = vm;
   const next = refreshedCopy(vm);
+  const at = (vcpu: number): number => existing(vm, vcpu);
   return {
     vm,
 
     /** Brings `vcpu` into being: its TSC begins at 0, or where the others are. */
     createVcpu: (vcpu: number): void => createVcpu(vm, vcpu, options.tscHz),
     /** Returns once `vcpu` may run guest code: call it before each run. Sleeps while an update holds the vCPU out. */
-    enter: (vcpu: number): void => enter(cpu, setup, vcpu, next),
+    enter: (vcpu: number): void => enter(cpu, setup, at(vcpu), next),
     /** The same without sleeping: false where it may not run yet. */
-    tryEnter: (vcpu: number): boolean => tryEnter(cpu, setup, vcpu, next),
+    tryEnter: (vcpu: number): boolean => tryEnter(cpu, setup, at(vcpu), next),
     /** `vcpu` has left the guest: call it after each run. */
-    leave: (vcpu: number): void => leaveGuest(vm, vcpu),
+    leave: (vcpu: number): void => leaveGuest(vm, at(vcpu)),
 
     /** WRMSR, or the VMM's own write (`writer` 'host'). */
     wrmsr: (vcpu: number, msr: number, value: bigint, writer: MsrWriter = 'guest'): MsrOutcome =>
-      writeMsr(vm, vcpu, msr, value, writer),
+      writeMsr(vm, at(vcpu), msr, u64Of('WRMSR', value), writer),
     /** RDMSR; undefined where the register is not one of ours. */
-    rdmsr: (vcpu: number, msr: number): bigint | undefined => readMsr(vm, vcpu, msr),
+    rdmsr: (vcpu: number, msr: number): bigint | undefined => readMsr(vm, at(vcpu), msr),
     /** The leaves 0x40000000 and 0x40000001; undefined for any other. */
     cpuid: (leaf: number): CpuidLeaf | undefined => cpuidLeaf(vm, leaf),
 
     getClock: (): KvmClockData => getClock(vm),
     setClock: (data: Pick<KvmClockData, 'clock' | 'flags'> & Partial<KvmClockData>): void => setClock(vm, data),
-    getClockGuest: (vcpu: number): Pvti => getClockGuest(vm, vcpu),
-    setClockGuest: (vcpu: number, line: GuestLine): void => setClockGuest(vm, vcpu, line),
-    kvmclockCtrl: (vcpu: number): void => kvmclockCtrl(vm, vcpu),
+    getClockGuest: (vcpu: number): Pvti => getClockGuest(vm, at(vcpu)),
+    setClockGuest: (vcpu: number, line: GuestLine): void => setClockGuest(vm, at(vcpu), line),
+    kvmclockCtrl: (vcpu: number): void => kvmclockCtrl(vm, at(vcpu)),
 
-    readTsc: (vcpu: number): bigint => readTsc(vm, vcpu),
-    writeTsc: (vcpu: number, tsc: bigint): void => writeTsc(vm, vcpu, tsc, 'host'),
-    tscOffset: (vcpu: number): bigint => cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscOffset)),
-    setTscOffset: (vcpu: number, offset: bigint): void => writeTscOffset(vm, vcpu, offset),
-    tscHz: (vcpu: number): bigint => cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscHz)),
-    setTscHz: (vcpu: number, hz: bigint): void => setTscHz(vm, vcpu, hz),
+    readTsc: (vcpu: number): bigint => readTsc(vm, at(vcpu)),
+    writeTsc: (vcpu: number, tsc: bigint): void => writeTsc(vm, at(vcpu), u64Of('TSC', tsc), 'host'),
+    tscOffset: (vcpu: number): bigint => cpu.load64(vcpuWord(at(vcpu), VCPU_WORDS.tscOffset)),
+    /** `offset`: cycles, mod 2^64. */
+    setTscOffset: (vcpu: number, offset: bigint): void => writeTscOffset(vm, at(vcpu), BigInt.asUintN(64, offset)),
+    tscHz: (vcpu: number): bigint => cpu.load64(vcpuWord(at(vcpu), VCPU_WORDS.tscHz)),
+    setTscHz: (vcpu: number, hz: bigint): void => setTscHz(vm, at(vcpu), hz),
 
     /** Takes a new base now. */
     refresh: (): void => refresh(vm),
@@ -109,7 +117,7 @@ export function attachKvm(options: KvmOptions) {
     hostRateChanged: (): void => hostRateChanged(vm),
     hostSuspending: (): void => hostSuspending(vm),
     hostResumed: (): void => hostResumed(vm),
-    vcpuMoved: (vcpu: number, lastGuestTsc?: bigint): void => vcpuMoved(vm, vcpu, lastGuestTsc),
+    vcpuMoved: (vcpu: number, lastGuestTsc?: bigint): void => vcpuMoved(vm, at(vcpu), lastGuestTsc),
     /** For flavours that leave work to a timer (before 6.19): call it every 100 ms or so. */
     tick: (): void => tick(vm),
 
@@ -120,7 +128,7 @@ export function attachKvm(options: KvmOptions) {
 
 function vmOf(options: KvmOptions): KvmVm {
   const { memory, vcpus, hostClock, flavour = 'kvmclock', tscScaling = false, hypervPage = false } = options;
-  if (!Number.isInteger(vcpus) || vcpus < 1) throw new RangeError(`vcpus: a VM has 1 or more, not ${vcpus}`);
+  checkMemory(memory, vcpus);
   const chosen = typeof flavour === 'string' ? FLAVOURS[flavour] : flavour;
   if (chosen === undefined) {
     throw new RangeError(`flavour ${JSON.stringify(flavour)}: known are ${Object.keys(FLAVOURS).join(', ')}`);
@@ -139,14 +147,15 @@ function vmOf(options: KvmOptions): KvmVm {
 
 function createVcpu(vm: KvmVm, vcpu: number, tscHz: bigint | undefined): void {
   const { cpu } = vm;
-  checkVcpu(vm, vcpu);
+  checkVcpuNumber(vm.setup.vcpus, vcpu);
   if (isCreated(vm, vcpu)) throw new RangeError(`vCPU ${vcpu}: it exists already`);
+  const hostHz = hostTscHz(vm);
+  cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscRatio), TSC_RATIO_ONE);
+  if (tscHz !== undefined) initTscHz(vm, vcpu, tscHz);
+  else if (hostHz > 0n) initTscHz(vm, vcpu, hostHz); // 0: not known yet, hostRateChanged will tell
   cpu.store32(vcpuWord(vcpu, VCPU_WORDS.created), 1);
   const online = vmWord(VM_WORDS.onlineVcpus);
   cpu.store32(online, cpu.load32(online) + 1);
-  cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscRatio), TSC_RATIO_ONE);
-  const hz = tscHz ?? hostTscHz(vm); // 0: not known yet, hostRateChanged will tell
-  if (hz > 0n) initTscHz(vm, vcpu, hz);
   writeTsc(vm, vcpu, 0n, 'creation');
   request(cpu, vcpu, REQUEST.GLOBAL_CLOCK_UPDATE, false); // as at its first load onto a processor
 }

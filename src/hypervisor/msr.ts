@@ -24,7 +24,7 @@ import { PVTI_BYTES } from '../abi/pvti.ts';
 import { WALL_CLOCK_BYTES } from '../abi/wall-clock.ts';
 import { vmClockNs, wallEpochNs } from './clock-ioctl.ts';
 import { HYPERVISOR_WORDS } from './cpu.ts';
-import type { AddressProblem } from './events.ts';
+import type { AddressProblem, AddressReport } from './events.ts';
 import { acquire, release } from './lock.ts';
 import { addressOf, isKept } from './record.ts';
 import { REQUEST } from './request-bits.ts';
@@ -95,10 +95,11 @@ function isOld(msr: number): boolean {
   return msr === MSR_KVM_SYSTEM_TIME || msr === MSR_KVM_WALL_CLOCK;
 }
 
-function writeSystemTime(vm: KvmVm, vcpu: number, msr: number, value: bigint, writer: MsrWriter): MsrOutcome {
+/** Keeps `vcpu`'s record where `value` says, whichever of the two numbers it was given by. */
+export function writeSystemTime(vm: KvmVm, vcpu: number, msr: number, value: bigint, writer: MsrWriter): MsrOutcome {
   const { cpu } = vm;
   const kept = isKept(value);
-  const outcome = kept ? checkAddress(vm, vcpu, msr, addressOf(value), PVTI_BYTES) : 'written';
+  const outcome = kept ? checkAddress(vm, { vcpu, msr, value, address: addressOf(value) }, PVTI_BYTES) : 'written';
   if (outcome === 'refused') return 'refused';
   // KVM's cache turns such an address down before it lets go of the one that it has: the record stays where it was.
   const stays = kept && outcome === 'dropped' && problemOf(vm, addressOf(value), PVTI_BYTES) === 'crosses a page';
@@ -124,7 +125,7 @@ function noteOldMsr(vm: KvmVm, old: boolean): void {
 /** The wall clock is written now and never again, until the guest asks again. Address 0 asks for nothing. */
 function writeWallClock(vm: KvmVm, vcpu: number, msr: number, value: bigint): MsrOutcome {
   const address = Number(value);
-  const outcome = value === 0n ? 'dropped' : checkAddress(vm, vcpu, msr, address, WALL_CLOCK_BYTES);
+  const outcome = value === 0n ? 'dropped' : checkAddress(vm, { vcpu, msr, value, address }, WALL_CLOCK_BYTES);
   if (outcome === 'refused') return 'refused';
   vm.cpu.store64(vmWord(VM_WORDS.wallClockMsr), value);
   if (outcome === 'written') underLock(vm, () => publishWallClock(vm.cpu, address, wallEpochNs(vm))); // one writer at a time
@@ -147,7 +148,8 @@ function writeReferenceTsc(vm: KvmVm, vcpu: number, value: bigint): MsrOutcome {
   const page = Number(value) - (Number(value) % HYPERV_TSC_PAGE_BYTES);
   const problem = problemOf(vm, page, HYPERV_TSC_PAGE_BYTES);
   if (kept && problem !== undefined) {
-    vm.events.badAddress({ vcpu, msr: HV_X64_MSR_REFERENCE_TSC, address: page, problem, outcome: 'refused' });
+    const asked = { vcpu, msr: HV_X64_MSR_REFERENCE_TSC, value, address: page };
+    vm.events.badAddress({ ...asked, problem, outcome: 'refused' });
     return 'refused';
   }
   const lock = vcpuWord(0, VCPU_WORDS.recordLock); // the page is written with record 0
@@ -160,24 +162,23 @@ function writeReferenceTsc(vm: KvmVm, vcpu: number, value: bigint): MsrOutcome {
 
 const PAGE_BYTES = 4096;
 
-/** What becomes of a structure at `address`; anything that is wrong with it is reported, whatever the flavour does. */
+/** What becomes of a structure at that address; anything that is wrong with it is reported, whatever the flavour does. */
 function checkAddress(
   vm: KvmVm,
-  vcpu: number,
-  msr: number,
-  address: number,
+  asked: Pick<AddressReport, 'vcpu' | 'msr' | 'value' | 'address'>,
   bytes: number,
-): 'written' | 'dropped' | 'refused' {
-  const problem = problemOf(vm, address, bytes);
+): AddressReport['outcome'] {
+  const problem = problemOf(vm, asked.address, bytes);
   if (problem === undefined) return 'written';
   const { straddlingRecord } = vm.flavour;
   const kvm = problem === 'misaligned' ? 'written' : problem === 'no memory there' ? 'dropped' : straddlingRecord;
   const outcome = straddlingRecord === 'refused' ? 'refused' : kvm;
-  vm.events.badAddress({ vcpu, msr, address, problem, outcome });
+  vm.events.badAddress({ ...asked, problem, outcome });
   return outcome;
 }
 
-function problemOf(vm: KvmVm, address: number, bytes: number): AddressProblem | undefined {
+/** What is wrong with `bytes` at `address` for a structure that both sides write; undefined where nothing is. */
+export function problemOf(vm: KvmVm, address: number, bytes: number): AddressProblem | undefined {
   if (address + bytes > HYPERVISOR_WORDS || !vm.holds(address, bytes)) return 'no memory there';
   if ((address % PAGE_BYTES) + bytes > PAGE_BYTES) return 'crosses a page';
   return address % 4 === 0 ? undefined : 'misaligned';

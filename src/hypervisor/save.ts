@@ -6,18 +6,19 @@
  * jumps by the time away although nobody wanted that (it is a choice, named at the call); the guest's watchdogs are not
  * told (each record says that its vCPU was stopped).
  */
-import { HV_X64_MSR_REFERENCE_TSC } from '../abi/hyperv.ts';
+import { HV_X64_MSR_REFERENCE_TSC, HYPERV_TSC_PAGE_BYTES } from '../abi/hyperv.ts';
 import { MSR_IA32_TSC_ADJUST, MSR_KVM_SYSTEM_TIME_NEW } from '../abi/msr.ts';
+import { PVTI_BYTES } from '../abi/pvti.ts';
 import { checkLine, followLine } from './clock-guest.ts';
 import { tellStopped } from './clock-ioctl.ts';
 import { guestTsc, mulOf, scaledTsc, shiftOf } from './guest-tsc.ts';
 import { clockAt } from './master-clock.ts';
 import { loadMasterCopy } from './master-copy.ts';
-import { writeMsr } from './msr.ts';
-import { isKept } from './record.ts';
+import { problemOf, writeMsr, writeSystemTime } from './msr.ts';
+import { addressOf, isKept } from './record.ts';
 import { cyclesIn, writeTscOffset } from './tsc.ts';
 import { checkTscHz, setTscHz } from './tsc-rate.ts';
-import { isCreated, type KvmVm, underLock } from './vm.ts';
+import { ClockError, isCreated, type KvmVm, underLock } from './vm.ts';
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
 export interface SavedVcpu {
@@ -43,8 +44,11 @@ export interface SavedClock {
   readonly vcpus: readonly SavedVcpu[];
 }
 
-/** Takes the clock and all TSCs at one instant. No vCPU may be in the guest. */
+/** Takes the clock and all TSCs at one instant. No vCPU may be in the guest. Throws ClockError EINVAL while no TSC rate is known. */
 export function saveClock(vm: KvmVm): SavedClock {
+  if (mulOf(vm.cpu.load64(vcpuWord(0, VCPU_WORDS.timeScale))) === 0) {
+    throw new ClockError('EINVAL', 'save: the TSC rate is not known yet, so there is no clock to save');
+  }
   return underLock(vm, () => clockToSave(vm));
 }
 
@@ -87,11 +91,14 @@ export type TimeAway = 'stopped' | 'passed';
 
 /**
  * Into a fresh VM with as many vCPUs, its guest memory restored, none of them in the guest. Throws ClockError EINVAL where this host cannot
- * give the guest its TSC rate, RangeError where `saved` is of another shape; the VM is then as it was.
+ * give the guest its TSC rate, RangeError where `saved` is of another shape or names memory that is not there; the VM is then as it was.
  */
 export function restoreClock(vm: KvmVm, saved: SavedClock, away: TimeAway): void {
   const { cpu } = vm;
   checkSaved(vm, saved);
+  if (away !== 'stopped' && away !== 'passed') {
+    throw new RangeError(`restore: the time away is 'stopped' or 'passed', not ${JSON.stringify(away)}`);
+  }
   const hostTsc = vm.hostClock.sample()?.tsc ?? cpu.hostTsc();
   const sinceNs = vm.hostClock.realtimeNs() - BigInt(saved.realtimeNs);
   const awayNs = away === 'passed' && sinceNs > 0n ? sinceNs : 0n;
@@ -99,14 +106,7 @@ export function restoreClock(vm: KvmVm, saved: SavedClock, away: TimeAway): void
     restoreVcpu(vm, vcpu, state, hostTsc, awayNs);
   });
   cpu.store64(vmWord(VM_WORDS.wallClockMsr), BigInt(saved.wallClockMsr));
-  if (
-    saved.hypervPage !== '0' &&
-    writeMsr(vm, 0, HV_X64_MSR_REFERENCE_TSC, BigInt(saved.hypervPage), 'host') !== 'done'
-  ) {
-    throw new RangeError(
-      `saved clock: this VM cannot keep the Hyper-V page 0x${BigInt(saved.hypervPage).toString(16)}`,
-    );
-  }
+  if (saved.hypervPage !== '0') writeMsr(vm, 0, HV_X64_MSR_REFERENCE_TSC, BigInt(saved.hypervPage), 'host');
   cpu.store32(vmWord(VM_WORDS.bootVcpuRunsOldKvmclock), saved.bootVcpuRunsOldKvmclock ? 1 : 0);
   followLine(vm, 0, {
     tscTimestamp: guestTsc(cpu, vm.setup, 0, hostTsc),
@@ -125,33 +125,45 @@ function restoreVcpu(vm: KvmVm, vcpu: number, state: SavedVcpu, hostTsc: bigint,
   const tsc = BigInt(state.tsc) + cyclesIn(vm, vcpu, awayNs);
   writeTscOffset(vm, vcpu, BigInt.asUintN(64, tsc - scaledTsc(vm.cpu, vm.setup, vcpu, hostTsc)));
   writeMsr(vm, vcpu, MSR_IA32_TSC_ADJUST, BigInt(state.tscAdjust), 'host');
-  const outcome = writeMsr(vm, vcpu, MSR_KVM_SYSTEM_TIME_NEW, BigInt(state.systemTimeMsr), 'host');
-  if (outcome === 'done') return;
-  throw new RangeError(
-    `saved clock: the record of vCPU ${vcpu} cannot be at 0x${BigInt(state.systemTimeMsr).toString(16)} here`,
-  );
+  writeSystemTime(vm, vcpu, MSR_KVM_SYSTEM_TIME_NEW, BigInt(state.systemTimeMsr), 'host');
 }
 
+/** Throws where any part of `saved`, which may be JSON from anywhere, cannot be had here. */
 function checkSaved(vm: KvmVm, saved: SavedClock): void {
-  if (saved.format !== 'kvmclock-1') {
-    throw new RangeError(`saved clock of format ${JSON.stringify(saved.format)}: only "kvmclock-1" is known`);
+  if (saved?.format !== 'kvmclock-1') {
+    throw new RangeError(`saved clock of format ${JSON.stringify(saved?.format)}: only "kvmclock-1" is known`);
   }
-  if (saved.vcpus.length === 0 || saved.vcpus.length > vm.setup.vcpus) {
-    throw new RangeError(`saved clock of ${saved.vcpus.length} vCPUs: this VM has ${vm.setup.vcpus}`);
+  const { clockNs, realtimeNs, wallClockMsr, hypervPage, vcpus } = saved;
+  const online = vm.cpu.load32(vmWord(VM_WORDS.onlineVcpus));
+  if (!Array.isArray(vcpus) || vcpus.length === 0 || vcpus.length > online) {
+    throw new RangeError(`saved clock of ${vcpus?.length} vCPUs: this VM has ${online}`);
   }
-  const { clockNs, realtimeNs, wallClockMsr, hypervPage } = saved;
   checkU64s({ clockNs, realtimeNs, wallClockMsr, hypervPage });
-  for (const { tsc, tscAdjust, tscHz, systemTimeMsr } of saved.vcpus)
-    checkU64s({ tsc, tscAdjust, tscHz, systemTimeMsr });
   checkLine({ tscToSystemMul: saved.mul, tscShift: saved.shift });
-  saved.vcpus.forEach(({ tscHz }, vcpu) => {
-    checkTscHz(vm, vcpu, BigInt(tscHz));
+  saved.vcpus.forEach((state, vcpu) => {
+    checkSavedVcpu(vm, state, vcpu);
   });
+  const page = BigInt(hypervPage);
+  const canKeep = vm.setup.hypervPage === true && problemOf(vm, addressOf(page), HYPERV_TSC_PAGE_BYTES) === undefined;
+  if (hypervPage !== '0' && !canKeep) {
+    throw new RangeError(`saved clock: this VM cannot keep the Hyper-V page 0x${page.toString(16)}`);
+  }
 }
 
-function checkU64s(fields: Record<string, string>): void {
+function checkSavedVcpu(vm: KvmVm, state: SavedVcpu, vcpu: number): void {
+  const { tsc, tscAdjust, tscHz, systemTimeMsr } = state ?? {};
+  checkU64s({ tsc, tscAdjust, tscHz, systemTimeMsr });
+  checkTscHz(vm, vcpu, BigInt(tscHz));
+  const record = BigInt(systemTimeMsr);
+  const refuses = vm.flavour.straddlingRecord === 'refused' && isKept(record);
+  if (refuses && problemOf(vm, addressOf(record), PVTI_BYTES) !== undefined) {
+    throw new RangeError(`saved clock: the record of vCPU ${vcpu} cannot be at 0x${record.toString(16)} here`);
+  }
+}
+
+function checkU64s(fields: Record<string, string | undefined>): void {
   for (const [name, text] of Object.entries(fields)) {
-    if (/^\d{1,20}$/.test(text) && BigInt(text) < 1n << 64n) continue;
+    if (typeof text === 'string' && /^\d{1,20}$/.test(text) && BigInt(text) < 1n << 64n) continue;
     throw new RangeError(`saved clock: ${name} is ${JSON.stringify(text)}, not a number from 0 to 2^64-1`);
   }
 }

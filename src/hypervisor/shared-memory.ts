@@ -32,14 +32,15 @@ export interface BoundedMemory {
   holds(address: number, bytes: number): boolean;
 }
 
-/** Words for a VM of `vcpus`, all zero. */
+/** Words for a VM of `vcpus`, all zero. Throws RangeError on a number of vCPUs that no VM has. */
 export function createWords(vcpus: number): SharedArrayBuffer {
+  if (!Number.isInteger(vcpus) || vcpus < 1) throw new RangeError(`vcpus: a VM has 1 or more, not ${vcpus}`);
   return new SharedArrayBuffer(wordsBytes(vcpus));
 }
 
 /**
- * A HostCpu over guest memory and the VM's words. Throws RangeError on a region that is not at a multiple of 8; its accesses
- * throw one where the guest has no memory.
+ * A HostCpu over guest memory and the VM's words. Throws RangeError on a region that is not at a multiple of 8, or beyond its
+ * buffer; its accesses throw one where the guest has no memory, or the VM no words.
  */
 export function sharedMemory(options: SharedMemoryOptions): HostCpu & BoundedMemory {
   return new SharedMemory(options);
@@ -150,7 +151,10 @@ class SharedMemory implements HostCpu, BoundedMemory {
   }
 
   #stretch(address: number, bytes: number): Stretch {
-    if (address >= HYPERVISOR_WORDS) return this.#own;
+    if (address >= HYPERVISOR_WORDS) {
+      if (address + bytes <= HYPERVISOR_WORDS + this.#own.bytes) return this.#own;
+      throw new RangeError('words: too few for that many vCPUs; createWords() makes as many as a VM needs');
+    }
     for (const region of this.#guest) if (within(region, address, bytes)) return region;
     throw new RangeError(`access of ${bytes} bytes at guest address 0x${address.toString(16)}: no memory there`);
   }
@@ -164,6 +168,11 @@ function stretchOf(region: GuestRegion): Stretch {
   const { address, buffer, offset = 0, bytes = buffer.byteLength - offset } = region;
   if (address % 8 !== 0 || offset % 8 !== 0) {
     throw new RangeError(`guest region at ${address}, offset ${offset} in its buffer: both must be multiples of 8`);
+  }
+  if (offset < 0 || bytes < 0 || offset + bytes > buffer.byteLength) {
+    throw new RangeError(
+      `guest region at ${address}: bytes ${offset} to ${offset + bytes} of a buffer that has ${buffer.byteLength}`,
+    );
   }
   return {
     address,

@@ -6,6 +6,7 @@
 import { timeScale, tscToNs } from '../scale/time-scale.ts';
 import { NSEC_PER_SEC } from '../scale/timespec.ts';
 import { scaleTsc, TSC_RATIO_ONE } from '../scale/tsc-ratio.ts';
+import { u64Of } from './arguments.ts';
 import { guestTsc, packScale, scaledTsc } from './guest-tsc.ts';
 import { refreshedCopy } from './master-clock.ts';
 import { REQUEST } from './request-bits.ts';
@@ -61,6 +62,7 @@ function storePlan(vm: KvmVm, vcpu: number, hz: bigint, plan: RatePlan): void {
 /** The host's TSC rate has changed, or has become known: every vCPU's pair follows, and its record. */
 export function hostRateChanged(vm: KvmVm): void {
   const { cpu, setup } = vm;
+  u64Of("the host clock's tscHz()", vm.hostClock.tscHz()); // before the lock
   if (setup.policy.base === 'kvm') {
     underLock(vm, () => followHostRate(vm));
     requestAll(cpu, setup, REQUEST.CLOCK_UPDATE, true);
@@ -98,7 +100,9 @@ interface RatePlan {
 }
 
 function planRate(vm: KvmVm, vcpu: number, hz: bigint): RatePlan {
-  if (hz < 1n || hz >= 1n << 64n) throw new ClockError('EINVAL', `TSC rate of vCPU ${vcpu}: ${hz} Hz is not a rate`);
+  if (typeof hz !== 'bigint' || hz < 1n || hz >= 1n << 64n) {
+    throw new ClockError('EINVAL', `TSC rate of vCPU ${vcpu}: ${hz} Hz is not a rate`);
+  }
   const hostHz = hostTscHz(vm);
   const exact = { ratio: TSC_RATIO_ONE, catchUp: false };
   if (hostHz === 0n) return exact;

@@ -51,13 +51,6 @@ export function underLock<T>(vm: KvmVm, body: () => T): T {
   return result;
 }
 
-/** Fails where `vcpu` is not one of this VM's. */
-export function checkVcpu(vm: KvmVm, vcpu: number): void {
-  if (!Number.isInteger(vcpu) || vcpu < 0 || vcpu >= vm.setup.vcpus) {
-    throw new RangeError(`vCPU ${vcpu}: this VM has vCPUs 0 to ${vm.setup.vcpus - 1}`);
-  }
-}
-
 export function isCreated(vm: KvmVm, vcpu: number): boolean {
   return vm.cpu.load32(vcpuWord(vcpu, VCPU_WORDS.created)) === 1;
 }

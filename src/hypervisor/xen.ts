@@ -11,6 +11,7 @@
 import { PVCLOCK_TSC_STABLE_BIT, PVTI_BYTES } from '../abi/pvti.ts';
 import { WALL_CLOCK_BYTES } from '../abi/wall-clock.ts';
 import { tscToNs } from '../scale/time-scale.ts';
+import { checkMemory, checkVcpuNumber } from './arguments.ts';
 import { type HostCpu, HYPERVISOR_WORDS } from './cpu.ts';
 import type { HostClock } from './host-clock.ts';
 import { type PvtiBody, publishXen } from './publish.ts';
@@ -31,7 +32,7 @@ export interface XenStamp {
   readonly tsc: bigint;
   /** ... at this time since the host's boot, ns. */
   readonly ns: bigint;
-  /** Cycles a second, as the last calibration found them. */
+  /** Cycles a second, as the last calibration found them; 0 before the first. */
   readonly tscHz: bigint;
 }
 
@@ -67,7 +68,7 @@ export function collect(stamp: XenStamp, tscOffset: bigint, stable: boolean): Pv
 
 export function createXen(options: XenOptions): XenHypervisor {
   const { memory: cpu, vcpus, hostClock } = options;
-  if (!Number.isInteger(vcpus) || vcpus < 1) throw new RangeError(`vcpus: a VM has 1 or more, not ${vcpus}`);
+  checkMemory(cpu, vcpus);
 
   function holds(address: number, bytes: number): boolean {
     return address % 4 === 0 && address + bytes <= HYPERVISOR_WORDS && (cpu.holds?.(address, bytes) ?? true);
@@ -79,6 +80,8 @@ export function createXen(options: XenOptions): XenHypervisor {
   }
 
   function update(vcpu: number, stamp: XenStamp): boolean {
+    checkVcpuNumber(vcpus, vcpu);
+    if (stamp.tscHz === 0n) return false; // no line yet: the stamp of the first calibration brings it
     const body = collect(stamp, cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscOffset)), hostClock.sample() !== undefined);
     const first = publishAt(cpu, vcpuWord(vcpu, VCPU_WORDS.record), body);
     const second = publishAt(cpu, vcpuWord(vcpu, VCPU_WORDS.secondaryRecord), body);
@@ -86,6 +89,7 @@ export function createXen(options: XenOptions): XenHypervisor {
   }
 
   function register(vcpu: number, word: number, address: number | undefined, stamp: XenStamp): boolean {
+    checkVcpuNumber(vcpus, vcpu);
     if (address !== undefined && !holds(address, PVTI_BYTES)) return false;
     cpu.store64(word, address === undefined ? 0n : BigInt(address) | 1n);
     update(vcpu, stamp);
@@ -99,7 +103,10 @@ export function createXen(options: XenOptions): XenHypervisor {
       register(vcpu, vcpuWord(vcpu, VCPU_WORDS.record), address, stamp),
     registerSecondary: (vcpu, address, stamp = takeStamp()) =>
       register(vcpu, vcpuWord(vcpu, VCPU_WORDS.secondaryRecord), address, stamp),
-    setTscOffset: (vcpu, offset) => cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscOffset), BigInt.asUintN(64, offset)),
+    setTscOffset: (vcpu, offset) => {
+      checkVcpuNumber(vcpus, vcpu);
+      cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscOffset), BigInt.asUintN(64, offset));
+    },
     writeWallClock: (address, secHi) => {
       if (!holds(address, WALL_CLOCK_BYTES) || !holds(secHi, 4)) return false;
       const sample = hostClock.sample();

@@ -42,6 +42,25 @@ test('createHypervisor() refuses options that cannot be, and says what is wrong'
   assert.throws(() => createHypervisor({ memory, vcpus: 0, hostClock, flavour: 'xen' }), /^RangeError: vcpus: /);
 });
 
+test('createHypervisor() refuses memory that is none, too few words, and the words of a VM that runs', () => {
+  const memory = memoryFor(2);
+  const buffer = new SharedArrayBuffer(4096) as unknown as typeof memory;
+  assert.throws(() => createHypervisor({ memory: buffer, vcpus: 1, hostClock }), /^RangeError: memory: give what/);
+  assert.throws(() => createHypervisor({ memory, vcpus: 3, hostClock }), /^RangeError: words: too few/);
+  assert.throws(() => createHypervisor({ memory, vcpus: 3, hostClock, flavour: 'xen' }), /^RangeError: words: too few/);
+  const running = createHypervisor({ memory, vcpus: 2, hostClock });
+  running.setClock({ clock: 77n, flags: 0 });
+  assert.throws(() => createHypervisor({ memory, vcpus: 2, hostClock }), /^RangeError: words: they are those of a VM/);
+  assert.equal(running.getClock().clock, 77n);
+});
+
+test('createHypervisor() refuses a TSC rate that is none, or that this host cannot give', () => {
+  for (const tscHz of [0n, -1n, 1n << 64n, 5n]) {
+    const make = () => createHypervisor({ memory: memoryFor(1), vcpus: 1, hostClock, tscHz });
+    assert.throws(make, { code: 'EINVAL', message: /TSC rate of vCPU 0: -?\d+ Hz is / });
+  }
+});
+
 test('createVcpu() refuses a vCPU that exists, or cannot', () => {
   const vm = world({ vcpus: 2, created: 1 });
   assert.throws(() => vm.hypervisor.createVcpu(0), /it exists already/);

@@ -88,7 +88,7 @@ for (const [name, address, problem, outcomes] of [
       const vm = world({ flavour: flavour as keyof typeof outcomes, enabled: false });
       const answer = vm.hypervisor.wrmsr(1, MSR_KVM_SYSTEM_TIME_NEW, BigInt(address) | 1n);
       assert.equal(answer, outcome === 'refused' ? 'refused' : 'done');
-      const report = { vcpu: 1, msr: MSR_KVM_SYSTEM_TIME_NEW, address, problem, outcome };
+      const report = { vcpu: 1, msr: MSR_KVM_SYSTEM_TIME_NEW, value: BigInt(address) | 1n, address, problem, outcome };
       assert.deepEqual(vm.badAddresses, [report]);
       assert.equal(vm.hypervisor.rdmsr(1, MSR_KVM_SYSTEM_TIME), outcome === 'refused' ? 0n : BigInt(address) | 1n);
       vm.run(1);
@@ -96,6 +96,13 @@ for (const [name, address, problem, outcomes] of [
     });
   }
 }
+
+test('an address that no number holds is reported to the bit', () => {
+  const vm = world({ enabled: false });
+  const value = (1n << 64n) - 3n;
+  assert.equal(vm.hypervisor.wrmsr(0, MSR_KVM_SYSTEM_TIME_NEW, value), 'refused');
+  assert.deepEqual([vm.badAddresses[0]!.value, vm.badAddresses[0]!.problem], [value, 'no memory there']);
+});
 
 test('kvm goes on with the record that a vCPU had when it is given one across two pages', () => {
   const vm = world({ flavour: 'kvm' });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { KVM_FEATURE_CLOCKSOURCE } from '../../src/abi/cpuid.ts';
 import { HV_X64_MSR_REFERENCE_TSC } from '../../src/abi/hyperv.ts';
 import {
   MSR_IA32_TSC_ADJUST,
@@ -8,7 +9,9 @@ import {
   MSR_KVM_WALL_CLOCK,
 } from '../../src/abi/msr.ts';
 import { PVCLOCK_GUEST_STOPPED } from '../../src/abi/pvti.ts';
+import { HYPERVISOR_WORDS } from '../../src/hypervisor/cpu.ts';
 import type { SavedClock } from '../../src/hypervisor/save.ts';
+import { wordsBytes } from '../../src/hypervisor/words.ts';
 import { type World, world } from './world.ts';
 
 const SEC = 1_000_000_000n;
@@ -136,4 +139,50 @@ test('restore() refuses what is of another shape, and a rate that the host canno
   );
   const slower = world({ hostHz: 3_100_000_000n, enabled: false });
   assert.throws(() => slower.hypervisor.restore(state, 'stopped'), { code: 'EINVAL' });
+});
+
+test('restore() takes JSON from anywhere: what it refuses leaves the VM as it was, to the word', () => {
+  const { state } = saved();
+  const [first, second] = [state.vcpus[0]!, state.vcpus[1]!];
+  const elsewhere = String((1n << 40n) | 1n);
+  const broken: unknown[] = [null, 7, {}, [], 'kvmclock-1', { format: 'kvmclock-1' }];
+  broken.push({ ...state, vcpus: null }, { ...state, vcpus: [null, second] }, { ...state, vcpus: [first, 5] });
+  broken.push({ ...state, vcpus: [first, { ...second, systemTimeMsr: elsewhere }] });
+  broken.push({ ...state, vcpus: [first, { ...second, tscHz: '0' }] });
+  broken.push({ ...state, wallClockMsr: undefined }, { ...state, realtimeNs: 5 }, { ...state, hypervPage: '8193' });
+  broken.push({ ...state, mul: 1.5 }, { ...state, mul: 2 ** 32 }, { ...state, shift: 0.5 }, { ...state, shift: '1' });
+  const to = freshHost(0n);
+  const words = () => wordsOf(to);
+  const before = words();
+  for (const bad of broken) {
+    const named = /^(RangeError: saved clock|ClockError: EINVAL: (a line with|TSC rate of))/;
+    assert.throws(() => to.hypervisor.restore(bad as SavedClock, 'stopped'), named, JSON.stringify(bad));
+    assert.deepEqual(words(), before);
+  }
+  const away = 'stoped' as 'stopped';
+  assert.throws(() => to.hypervisor.restore(state, away), /^RangeError: restore: the time away is/);
+  to.hypervisor.restore(state, 'stopped');
+});
+
+function wordsOf(vm: World): bigint[] {
+  const { setup } = vm.hypervisor.vm;
+  const longs = Array.from({ length: wordsBytes(setup.vcpus) / 8 }, (_, index) => index * 8);
+  return longs.map((at) => vm.memory.load64(HYPERVISOR_WORDS + at));
+}
+
+test('restore() refuses more vCPUs than exist, and needs no register that its VM does not offer', () => {
+  const { state } = saved();
+  const to = world({ hostHz: HZ, vcpus: 2, created: 1, enabled: false });
+  assert.throws(() => to.hypervisor.restore(state, 'stopped'), /saved clock of 2 vCPUs: this VM has 1$/);
+  const features = 1 << KVM_FEATURE_CLOCKSOURCE;
+  const old = world({ features, enabled: false });
+  old.hypervisor.wrmsr(1, MSR_KVM_SYSTEM_TIME, 4097n);
+  const restored = world({ features, enabled: false });
+  restored.hypervisor.restore(old.hypervisor.save(), 'stopped');
+  assert.equal(restored.hypervisor.rdmsr(1, MSR_KVM_SYSTEM_TIME), 4097n);
+});
+
+test('save() refuses a VM whose TSC rate is not known yet', () => {
+  const vm = world({ hostHz: 0n, enabled: false });
+  assert.throws(() => vm.hypervisor.save(), { code: 'EINVAL', message: /save: the TSC rate is not known/ });
 });

@@ -59,6 +59,15 @@ test('a region off its alignment is refused', () => {
   assert.throws(() => sharedMemory({ memory, words: createWords(1), hostClock }), /multiples of 8/);
 });
 
+test('a region beyond its buffer is refused, and so are words for no vCPU', () => {
+  for (const region of [{ bytes: 128 }, { offset: 72 }, { offset: -8 }, { bytes: -8 }]) {
+    const memory = [{ address: 0, buffer: new SharedArrayBuffer(64), ...region }];
+    const make = () => sharedMemory({ memory, words: createWords(1), hostClock });
+    assert.throws(make, /^RangeError: guest region at 0: bytes -?\d+ to -?\d+ of a buffer that has 64$/);
+  }
+  for (const vcpus of [0, -1, 0.5]) assert.throws(() => createWords(vcpus), /^RangeError: vcpus: /);
+});
+
 test('wait32() returns at once where the word is another, and refuses to sleep where nobody can wake it', () => {
   const shared = sharedMemory({ memory: new SharedArrayBuffer(64), words: createWords(1), hostClock });
   shared.wait32(HYPERVISOR_WORDS, 1);

@@ -97,3 +97,21 @@ test('an address that cannot be is refused', () => {
   }
   assert.equal(hypervisor.writeWallClock(256, 8192), false);
 });
+
+test('a vCPU that the VM has not is refused, and one that has no rate yet has no record yet', () => {
+  const { host, hypervisor, record } = xen();
+  for (const call of [
+    () => hypervisor.registerTime(2, 64),
+    () => hypervisor.registerSecondary(-1, 64),
+    () => hypervisor.update(0.5, hypervisor.takeStamp()),
+    () => hypervisor.setTscOffset(2, 1n),
+  ]) {
+    assert.throws(call, /^RangeError: vCPU [-\d.]+: this VM has vCPUs 0 to 1$/);
+  }
+  host.setTscHz(0n);
+  hypervisor.registerTime(0, 64);
+  assert.equal(record(64).version, 0);
+  host.setTscHz(HZ);
+  assert.equal(hypervisor.update(0, hypervisor.takeStamp()), true);
+  assert.equal(record(64).version, 2);
+});
