@@ -2,7 +2,6 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { buildPage } from './build-page.ts';
 import { bundle } from './bundle.ts';
 import { emitDeclarations } from './declarations.ts';
 import { libraryTypes } from './library-types.ts';
@@ -11,11 +10,9 @@ import { licences } from './licences.ts';
 const root = path.join(import.meta.dirname, '..');
 const out = path.resolve(process.argv[2] ?? path.join(root, 'dist'));
 
-rmSync(out, { recursive: true, force: true });
 await bundle(out);
 chmodSync(path.join(out, 'cli/main.js'), 0o755); // its first line names node
 declarations();
-await buildPage(path.join(out, 'web'), true);
 writeFileSync(path.join(out, 'third-party.txt'), licences('prom-client'));
 
 /** The types of the library, as one file. */

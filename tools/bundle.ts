@@ -1,35 +1,13 @@
 /**
- * The package's JavaScript from src/: bundled and minified, as what is published should be small. Its parts stand flat in the
- * output folder; each file that something starts by its path (the command, the worker threads) stands there too, as one import.
- *
- * What the library loads is one part; of the command, what is used together is one, so that it loads little more than it runs.
+ * The package's JavaScript from src/ and web/: bundled and minified, as what is published should be small. Its parts stand flat in
+ * the output folder, the page's in web/ below it; each file that something starts by its path (the command, the worker threads)
+ * stands there too, as one import. parts.ts says what goes where.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { type ChunkingContext, type Plugin, rolldown } from 'rolldown';
-
-const root = path.join(import.meta.dirname, '..');
-const source = path.join(root, 'src');
-
-/** What is started by its path, below src/. */
-const STARTED = [
-  'cli/main',
-  'machine/warp-worker',
-  'machine/kvm/worker',
-  'machine/simulated/host-worker',
-  'machine/simulated/vcpu-worker',
-  'report/check-worker',
-];
-
-/** Those whose imports are kept in one part. Whatever else is started, or imported when it is needed, has a part of its own. */
-const TOGETHER: Readonly<Record<string, readonly string[]>> = {
-  library: ['index'],
-  command: ['cli/main'],
-  check: ['cli/check', 'cli/replay', 'report/check-worker'],
-  vm: ['cli/vm-bench', 'cli/vm-race', 'cli/vm-stress', 'cli/vm-conform', 'cli/vm-run', 'machine/kvm/worker'],
-  bench: ['cli/doctor', 'cli/bench'],
-  simulated: ['machine/simulated/host-worker', 'machine/simulated/vcpu-worker'],
-};
+import { type Plugin, rolldown } from 'rolldown';
+import { putBeside } from './build-page.ts';
+import { flat, pagesOwn, partFile, partOf, STARTED, STARTS, source, whatIsNeeded } from './parts.ts';
 
 /** prom-client's parts that src/report/prometheus.ts names: the package depends on nothing. */
 const METRICS = ['Counter', 'Gauge', 'Registry']
@@ -56,13 +34,15 @@ const onlyWhatIsUsed: Plugin = {
 };
 
 export async function bundle(out: string): Promise<void> {
-  const started = STARTED.map((name) => [flat(name), fileOf(name)]);
+  rmSync(out, { recursive: true, force: true });
+  const need = await whatIsNeeded();
+  const readers = new Set<string>();
   const build = await rolldown({
-    input: { index: fileOf('index'), ...Object.fromEntries(started) },
+    input: STARTS,
     platform: 'node',
     preserveEntrySignatures: 'allow-extension', // as the groups below want it
     external: /\/source-assets\.ts$/, // the page as it stands in the repository
-    plugins: [whereItWas, onlyWhatIsUsed],
+    plugins: [pagesOwn(need, readers), whereItWas, onlyWhatIsUsed],
     transform: { target: 'node20' },
     optimization: { inlineConst: { mode: 'all', pass: 3 } },
   });
@@ -71,54 +51,14 @@ export async function bundle(out: string): Promise<void> {
     format: 'esm',
     minify: true,
     comments: false,
-    chunkFileNames: '[name].js',
-    codeSplitting: { includeDependenciesRecursively: false, groups: [{ debugName: 'parts', name: partOf() }] },
+    chunkFileNames: partFile,
+    codeSplitting: { includeDependenciesRecursively: false, groups: [{ debugName: 'parts', name: partOf(need) }] },
   });
+  putBeside(path.join(out, 'web'), readers, true);
   for (const name of STARTED) {
     const at = path.join(out, `${name}.js`);
     mkdirSync(path.dirname(at), { recursive: true });
     const interpreter = name === 'cli/main' ? '#!/usr/bin/env node\n' : '';
     writeFileSync(at, `${interpreter}import '${'../'.repeat(name.split('/').length - 1)}${flat(name)}.js';\n`);
   }
-}
-
-const fileOf = (name: string): string => path.join(source, `${name}.ts`);
-
-/** The name of a started file's part. */
-const flat = (name: string): string => name.replaceAll('/', '-');
-
-/** What rolldown knows of the files. */
-type Modules = Pick<ChunkingContext, 'getModuleInfo'>;
-
-/**
- * Which part a file goes into: the library's or the command's where that uses it; else the part of the one, or of the two, that use
- * it; or what all others share.
- */
-function partOf(): (id: string, modules: Modules) => string | null {
-  let users: ReadonlyMap<string, ReadonlySet<string>> | undefined;
-  return (id, modules) => {
-    if (STARTED.some((name) => fileOf(name) === id)) return null; // it acts when it is loaded
-    users ??= usersOf(modules);
-    const names = [...(users.get(id) ?? [])].sort();
-    for (const first of ['library', 'command']) if (names.includes(first)) return first;
-    return names.length > 2 ? 'shared' : names.join('-');
-  };
-}
-
-/** The parts that use each file. */
-function usersOf(modules: Modules): ReadonlyMap<string, ReadonlySet<string>> {
-  const users = new Map<string, Set<string>>();
-  const starts = new Set(['index', ...STARTED].map(fileOf));
-  for (const start of starts) {
-    const name = path.relative(source, start).replace(/\.ts$/, '');
-    const part = Object.keys(TOGETHER).find((key) => TOGETHER[key]!.includes(name)) ?? path.basename(name);
-    const reached = new Set([start]);
-    for (const id of reached) {
-      users.set(id, (users.get(id) ?? new Set()).add(part));
-      const { importedIds = [], dynamicallyImportedIds = [] } = modules.getModuleInfo(id) ?? {};
-      for (const imported of importedIds) reached.add(imported); // both loops go on to what is added
-      for (const imported of dynamicallyImportedIds) starts.add(imported);
-    }
-  }
-  return users;
 }

@@ -9,6 +9,7 @@ import { mostTelling } from '../../src/checker/explain.ts';
 import { type Configuration, DEFAULT_CONFIGURATION } from '../../src/checker/scenarios.ts';
 import { type Assets, builtAssets, pageAssets } from '../../src/server/assets.ts';
 import { buildPage } from '../../tools/build-page.ts';
+import { bundle } from '../../tools/bundle.ts';
 import { keepScreenshot, NARROW, skip, WIDE } from './browser.ts';
 import { faint, overflow, shifted, unnamed, watchShifts } from './in-page.ts';
 import { choice, opened, ready, text, traced } from './opened.ts';
@@ -18,11 +19,21 @@ const THREAD: Configuration = { ...DEFAULT_CONFIGURATION, reader: 'rfc', writer:
 const folder = mkdtempSync(path.join(tmpdir(), 'kvmclock-page-'));
 after(() => rmSync(folder, { recursive: true }));
 
+function assetsIn(built: string): Assets {
+  const assets = builtAssets(built);
+  return new Map([...assets, ['/', assets.get('/index.html')!]]);
+}
+
 /** The page as a static host has it: what needs the server is not there. */
 async function staticAssets(): Promise<Assets> {
-  await buildPage(folder, false);
-  const assets = builtAssets(folder);
-  return new Map([...assets, ['/', assets.get('/index.html')!]]);
+  await buildPage(path.join(folder, 'page'));
+  return assetsIn(path.join(folder, 'page'));
+}
+
+/** The page whose scripts the command uses too. */
+async function packageAssets(): Promise<Assets> {
+  await bundle(path.join(folder, 'dist'));
+  return assetsIn(path.join(folder, 'dist/web'));
 }
 
 /** One click, and the trace is there. */
@@ -41,6 +52,7 @@ describe('the view of the race', { skip }, () => {
   for (const [how, assets] of [
     ['from source', pageAssets],
     ['as a static folder', staticAssets],
+    ['in the package', packageAssets],
   ] as const) {
     test(`one click finds the thread's race, and it is stepped to its end, line by line: ${how}`, async (t) => {
       const page = await opened(t, '#race', {}, await assets());
@@ -68,7 +80,7 @@ describe('the view of the race', { skip }, () => {
         await text(page, 'race-source-inner'),
         /^sequence\.ts:\d+\s+return cpu\.load32\(pvti \+ PVTI\.version\) !== version;$/,
       );
-      if (how !== 'from source') assert.equal(await page.locator('#machine').count(), 0);
+      if (how === 'as a static folder') assert.equal(await page.locator('#machine').count(), 0);
     });
   }
 
