@@ -51,7 +51,11 @@ export function writeRecordFrom(
 ): Written {
   const record = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.record));
   const page = setup.hypervPage === true && vcpu === 0 ? cpu.load64(vmWord(VM_WORDS.hypervPage)) : 0n;
-  if (!isKept(record) && !isKept(page)) return 'inactive';
+  if (!isKept(record) && !isKept(page)) {
+    const behind = (cpu.load64(vcpuWord(vcpu, VCPU_WORDS.timeScale)) & TIME_SCALE_CATCH_UP) !== 0n;
+    if (behind) bodyFrom(cpu, setup, vcpu, copy, 0); // the TSC of a guest without a record is caught up all the same
+    return 'inactive';
+  }
   const body = bodyFrom(cpu, setup, vcpu, copy, stopped ? PVCLOCK_GUEST_STOPPED : 0);
   if (body === undefined) return 'unknown-rate';
   if (isKept(page)) publishHypervPage(cpu, addressOf(page), body);

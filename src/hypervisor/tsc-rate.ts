@@ -7,7 +7,7 @@ import { timeScale, tscToNs } from '../scale/time-scale.ts';
 import { NSEC_PER_SEC } from '../scale/timespec.ts';
 import { scaleTsc, TSC_RATIO_ONE } from '../scale/tsc-ratio.ts';
 import { u64Of } from './arguments.ts';
-import { guestTsc, packScale, scaledTsc } from './guest-tsc.ts';
+import { guestTsc, mulOf, packScale, scaledTsc } from './guest-tsc.ts';
 import { refreshedCopy } from './master-clock.ts';
 import { REQUEST } from './request-bits.ts';
 import { request, requestAll } from './requests.ts';
@@ -33,12 +33,18 @@ export function setTscHz(vm: KvmVm, vcpu: number, hz: bigint): void {
     const tsc = guestTsc(cpu, setup, vcpu, hostTsc);
     storePlan(vm, vcpu, hz, plan);
     if (vm.flavour.rateChange === 'tsc-jumps') return;
-    const offset = BigInt.asUintN(64, tsc - scaledTsc(cpu, setup, vcpu, hostTsc));
-    cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscOffset), offset);
-    cpu.store64(vcpuWord(vcpu, VCPU_WORDS.thisTscNs), cpu.hostNs());
-    cpu.store64(vcpuWord(vcpu, VCPU_WORDS.thisTscWrite), tsc);
+    goOnFrom(vm, vcpu, tsc, hostTsc);
     request(cpu, vcpu, REQUEST.MASTERCLOCK_UPDATE | REQUEST.CLOCK_UPDATE, false);
   });
+}
+
+/** Whatever scales it now, `vcpu`'s TSC shows `tsc` when the host's shows `hostTsc`. */
+function goOnFrom(vm: KvmVm, vcpu: number, tsc: bigint, hostTsc: bigint): void {
+  const { cpu, setup } = vm;
+  const offset = BigInt.asUintN(64, tsc - scaledTsc(cpu, setup, vcpu, hostTsc));
+  cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscOffset), offset);
+  cpu.store64(vcpuWord(vcpu, VCPU_WORDS.thisTscNs), cpu.hostNs());
+  cpu.store64(vcpuWord(vcpu, VCPU_WORDS.thisTscWrite), tsc);
 }
 
 /** Throws ClockError EINVAL where `setTscHz` would; changes nothing. */
@@ -59,31 +65,50 @@ function storePlan(vm: KvmVm, vcpu: number, hz: bigint, plan: RatePlan): void {
   cpu.store64(vcpuWord(vcpu, VCPU_WORDS.timeScale), timeScaleOf(vm, hostTscHz(vm), plan));
 }
 
-/** The host's TSC rate has changed, or has become known: every vCPU's pair follows, and its record. */
+/**
+ * The host's TSC rate has changed, or has become known: every vCPU's pair follows, and its record. Throws ClockError EINVAL
+ * where the rate that a vCPU was given before the host's was known cannot be had on this host; nothing has changed then.
+ */
 export function hostRateChanged(vm: KvmVm): void {
   const { cpu, setup } = vm;
-  u64Of("the host clock's tscHz()", vm.hostClock.tscHz()); // before the lock
+  u64Of("the host clock's tscHz()", vm.hostClock.tscHz());
+  const plans = plansByHostRate(vm); // may throw: before the lock
   if (setup.policy.base === 'kvm') {
-    underLock(vm, () => followHostRate(vm));
+    underLock(vm, () => followHostRate(vm, plans));
     requestAll(cpu, setup, REQUEST.CLOCK_UPDATE, true);
     return;
   }
   const next = refreshedCopy(vm);
   updateMasterClock(cpu, setup, () => {
-    followHostRate(vm); // no guest code runs: nobody sees a record of the old line with the new pair
+    followHostRate(vm, plans); // no guest code runs: nobody sees a record of the old line with the new pair
     return next(cpu);
   });
 }
 
-function followHostRate(vm: KvmVm): void {
+/** By vCPU: how it is scaled stays as it is, but where that could not be told as long as the host's rate was not known. */
+function plansByHostRate(vm: KvmVm): Map<number, RatePlan> {
   const { cpu } = vm;
-  const hostHz = hostTscHz(vm);
+  const plans = new Map<number, RatePlan>();
   for (let vcpu = 0; vcpu < vm.setup.vcpus; vcpu++) {
     if (!isCreated(vm, vcpu)) continue;
+    const hz = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscHz));
+    const wasKnown = mulOf(cpu.load64(vcpuWord(vcpu, VCPU_WORDS.timeScale))) !== 0;
     const ratio = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscRatio));
     const catchUp = cpu.load32(vcpuWord(vcpu, VCPU_WORDS.alwaysCatchUp)) === 1;
-    if (cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscHz)) === 0n) storeRate(vm, vcpu, hostHz);
-    cpu.store64(vcpuWord(vcpu, VCPU_WORDS.timeScale), timeScaleOf(vm, hostHz, { ratio, catchUp }));
+    const stays = wasKnown || hz === 0n || hostTscHz(vm) === 0n;
+    plans.set(vcpu, stays ? { ratio, catchUp } : planRate(vm, vcpu, hz));
+  }
+  return plans;
+}
+
+function followHostRate(vm: KvmVm, plans: ReadonlyMap<number, RatePlan>): void {
+  const { cpu, setup } = vm;
+  const hostTsc = cpu.hostTsc();
+  for (const [vcpu, plan] of plans) {
+    const hz = cpu.load64(vcpuWord(vcpu, VCPU_WORDS.tscHz));
+    const tsc = guestTsc(cpu, setup, vcpu, hostTsc);
+    storePlan(vm, vcpu, hz === 0n ? hostTscHz(vm) : hz, plan);
+    if (guestTsc(cpu, setup, vcpu, hostTsc) !== tsc) goOnFrom(vm, vcpu, tsc, hostTsc);
   }
 }
 

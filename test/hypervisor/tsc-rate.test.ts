@@ -103,6 +103,18 @@ test('TSC catch-up bumps the TSC to where it should be at each entry, and never 
   }
 });
 
+test('TSC catch-up does not need a record', () => {
+  for (const flavour of ['kvmclock', 'kvm', 'kvm-2015'] as const) {
+    const vm = world({ flavour, vcpus: 1, guestHz: 3_000_000_000n, enabled: false });
+    vm.host.keepTimeByTsc(false);
+    vm.hypervisor.refresh();
+    vm.run(0);
+    vm.host.advanceNs(1_000_000_000n);
+    vm.run(0);
+    assert.equal(vm.hypervisor.readTsc(0), 3_000_000_000n);
+  }
+});
+
 test('a VM whose TSCs must be caught up is not stable in ours, as each is bumped at its own moment', () => {
   const vm = world({ hostHz: 2_000_000_000n, guestHz: 3_000_000_000n });
   assert.deepEqual([vm.record(0).flags, vm.record(1).flags], [0, 0]);
@@ -125,8 +137,6 @@ test("catch-up with a sample from before the TSC was written sends KVM's TSC far
 
 test('while the TSC rate is not known there is no record; once it is, there is', () => {
   for (const flavour of ['kvmclock', 'kvm'] as const) {
-    const vm = world({ flavour, enabled: false });
-    vm.host.setTscHz(0n);
     const late = world({ flavour, hostHz: 0n, enabled: false });
     late.hypervisor.wrmsr(0, 0x4b564d01, 4097n);
     assert.equal(late.hypervisor.tryEnter(0), false);
@@ -137,6 +147,26 @@ test('while the TSC rate is not known there is no record; once it is, there is',
     assert.deepEqual(pair(late), tscToNs(2_400_000_000n));
     assert.equal(late.hypervisor.tscHz(0), 2_400_000_000n);
   }
+});
+
+test('a rate that a guest was given before the host knew its own is kept once it does, or refused', () => {
+  for (const [tscScaling, guestHz] of [
+    [true, 1_234_567_000n],
+    [false, 3_000_000_000n],
+  ] as const) {
+    const vm = world({ hostHz: 0n, guestHz, tscScaling, vcpus: 1, enabled: false });
+    vm.host.setTscHz(2_000_000_000n);
+    vm.hypervisor.hostRateChanged();
+    assert.equal(vm.hypervisor.readTsc(0), 0n);
+    vm.host.advanceNs(10_000_000_000n);
+    vm.hypervisor.leave(0);
+    vm.run(0);
+    const ahead = vm.hypervisor.readTsc(0) - 10n * guestHz;
+    assert.ok(ahead >= -20n && ahead <= 0n, `${ahead} cycles`);
+  }
+  const slow = world({ hostHz: 0n, guestHz: 1_000_000_000n, enabled: false });
+  slow.host.setTscHz(2_000_000_000n);
+  assert.throws(() => slow.hypervisor.hostRateChanged(), { code: 'EINVAL', message: /below the host's/ });
 });
 
 test('a change of the host rate does not make the clock jump in ours', () => {
