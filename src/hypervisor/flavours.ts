@@ -24,7 +24,7 @@ export interface Flavour {
   readonly rateChange: 'tsc-jumps' | 'tsc-goes-on';
   /** vCPU 0 on the old MSR: no stable bit for the whole VM, as guests of 2006 break with it. */
   readonly oldMsrEndsStability: boolean;
-  /** The host gives its TSC up: vCPUs hear of it at their next exit, whenever that is; or at once. */
+  /** The host gives its TSC up: vCPUs hear of it at their next exit, whenever that is, and of its return never; or at once of both. */
   readonly clocksourceLoss: 'at-next-exit' | 'at-once';
   /** The host woke with its TSC behind: no VM of the host is ever stable again; not this VM; or it is, as before. */
   readonly backwardsTsc: 'no-vm' | 'not-this-vm' | 'recovers';

@@ -14,11 +14,12 @@ export const PERIODIC_UPDATE_NS = 300_000_000_000n;
 
 /**
  * The host's clocksource is another now. KVM asks every vCPU to take the copy anew and kicks none, so that guests go on by
- * records that say stable until something else makes them exit, and then every vCPU does the whole update once more.
+ * records that say stable until something else makes them exit, and then every vCPU does the whole update once more. It
+ * hears of a loss alone: where the host takes its TSC back, its VMs stay unstable until something else makes an update.
  */
 export function hostClocksourceChanged(vm: KvmVm): void {
   if (vm.flavour.clocksourceLoss === 'at-once') refresh(vm);
-  else requestAll(vm.cpu, vm.setup, REQUEST.MASTERCLOCK_UPDATE, false);
+  else if (vm.hostClock.sample() === undefined) requestAll(vm.cpu, vm.setup, REQUEST.MASTERCLOCK_UPDATE, false);
 }
 
 /** Takes the VM-wide copy anew; every record follows before its vCPU enters. */

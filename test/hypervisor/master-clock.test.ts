@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW } from '../../src/abi/msr.ts';
 import { PVCLOCK_TSC_STABLE_BIT } from '../../src/abi/pvti.ts';
-import { RECORDS, world } from './world.ts';
+import type { Stability } from '../../src/hypervisor/events.ts';
+import { VM_WORDS, vmWord } from '../../src/hypervisor/words.ts';
+import { RECORDS, type World, world } from './world.ts';
 
 const FLAVOURS = ['kvmclock', 'kvm', 'kvm-2015', 'kvm-2014'] as const;
 
@@ -19,7 +21,7 @@ for (const flavour of FLAVOURS) {
     assert.equal(vm.clock(1), vm.clock(0));
   });
 
-  test(`${flavour}: the host gives its TSC up as a clocksource, and takes it back`, () => {
+  test(`${flavour}: the host gives its TSC up as a clocksource and takes it back, of which KVM hears at its next update`, () => {
     const vm = world({ flavour });
     vm.host.keepTimeByTsc(false);
     vm.hypervisor.hostClocksourceChanged();
@@ -29,6 +31,10 @@ for (const flavour of FLAVOURS) {
     vm.host.keepTimeByTsc(true);
     vm.hypervisor.hostClocksourceChanged();
     vm.runAll();
+    vm.runAll();
+    const heard = flavour === 'kvmclock' ? 1 : 0;
+    assert.deepEqual([vm.record(0).flags, vm.record(1).flags], [heard, heard]);
+    vm.hypervisor.refresh();
     vm.runAll();
     assert.deepEqual([vm.record(0).flags, vm.record(1).flags], [1, 1]);
     assert.equal(vm.stability[1], 'the host does not keep time by its TSC');
@@ -47,6 +53,77 @@ for (const flavour of FLAVOURS) {
     vm.runAll();
     vm.runAll();
     assert.deepEqual([vm.record(0).flags, vm.record(1).flags], [1, 1]);
+  });
+}
+
+/** What ends the master clock, and what gives it back: each is one arm of the state machine. */
+interface Reason {
+  readonly says: Stability;
+  begin(vm: World): void;
+  end(vm: World): void;
+}
+
+const clocksource = (byTsc: boolean) => (vm: World) => {
+  vm.host.keepTimeByTsc(byTsc);
+  vm.hypervisor.refresh();
+};
+const oldMsr = (msr: number) => (vm: World) => void vm.hypervisor.wrmsr(0, msr, BigInt(RECORDS) | 1n);
+const offsets = (apart: bigint) => (vm: World) => {
+  for (const vcpu of [0, 1]) vm.hypervisor.setTscOffset(vcpu, 1000n + apart * BigInt(vcpu));
+};
+const hostRate = (hz: bigint) => (vm: World) => {
+  vm.host.setTscHz(hz);
+  vm.hypervisor.hostRateChanged();
+};
+const rates =
+  (...hz: readonly bigint[]) =>
+  (vm: World) => {
+    hz.forEach((rate, vcpu) => {
+      vm.hypervisor.setTscHz(vcpu, rate);
+    });
+  };
+
+const HZ = 2_000_000_000n;
+const REASONS: Record<'kvm' | 'kvmclock', readonly Reason[]> = {
+  kvm: [
+    { says: 'the host does not keep time by its TSC', begin: clocksource(false), end: clocksource(true) },
+    { says: 'vCPU 0 uses the old MSR', begin: oldMsr(MSR_KVM_SYSTEM_TIME), end: oldMsr(MSR_KVM_SYSTEM_TIME_NEW) },
+    { says: 'the TSCs of the vCPUs differ', begin: offsets(1n), end: offsets(0n) },
+  ],
+  kvmclock: [
+    { says: 'the host does not keep time by its TSC', begin: clocksource(false), end: clocksource(true) },
+    { says: 'vCPU 0 uses the old MSR', begin: oldMsr(MSR_KVM_SYSTEM_TIME), end: oldMsr(MSR_KVM_SYSTEM_TIME_NEW) },
+    { says: 'the TSC rate is not known', begin: hostRate(0n), end: hostRate(HZ) },
+    { says: 'the TSC of a vCPU has to be caught up', begin: rates(2n * HZ, 2n * HZ), end: rates(HZ, HZ) },
+    { says: 'the TSCs of the vCPUs differ', begin: offsets(1n), end: offsets(0n) },
+  ],
+};
+
+/** As many turns as it takes: a vCPU whose rate is not known stays out. */
+function settle(vm: World): void {
+  for (let turn = 0; turn < 6; turn++) if (vm.hypervisor.tryEnter(turn % 2)) vm.hypervisor.leave(turn % 2);
+}
+
+for (const flavour of ['kvmclock', 'kvm'] as const) {
+  test(`${flavour}: every reason ends the master clock, and its end gives it back, alone and beside every other`, () => {
+    for (const one of REASONS[flavour]) {
+      for (const other of REASONS[flavour]) {
+        const vm = world({ flavour });
+        const isStable = () => vm.memory.load32(vmWord(VM_WORDS.useMasterClock)) === 1;
+        for (const [step, stable] of [
+          [one.begin, false],
+          [other.begin, false],
+          [one.end, one === other],
+          [other.end, true],
+        ] as const) {
+          step(vm);
+          settle(vm);
+          assert.equal(isStable(), stable, `${one.says}, ${other.says}: ${vm.stability.at(-1)}`);
+          if (step === one.begin) assert.equal(vm.stability.at(-1), one.says);
+        }
+        assert.deepEqual([vm.record(0).flags, vm.record(1).flags], [1, 1]);
+      }
+    }
   });
 }
 
@@ -126,6 +203,7 @@ function stepsBackOverChanges(flavour: 'kvmclock' | 'kvm'): number {
     look();
     vm.host.keepTimeByTsc(round % 2 === 1);
     vm.hypervisor.hostClocksourceChanged();
+    if (flavour === 'kvm') vm.hypervisor.refresh();
     vm.runAll();
     look();
   }
