@@ -3,6 +3,7 @@
 import { READERS, type ReaderName } from '../guest/readers.ts';
 import { FLAVOURS } from '../hypervisor/flavours.ts';
 import type { Base, FlavourName, Freeze, Writer } from '../hypervisor/policy.ts';
+import { CLOCK_GETTIME } from '../machine/simulated/readers.ts';
 import { SimulatedMachine } from '../machine/simulated/simulated.ts';
 import { leastVcpus, UPDATES } from '../machine/simulated/updates.ts';
 import type { Effort } from '../report/bench.ts';
@@ -24,7 +25,7 @@ const FREEZES: readonly Freeze[] = ['none', 'kvm', 'record0', 'all'];
 const WRITERS: readonly Writer[] = ['2014', '2015', 'today', 'xen'];
 const BASES: readonly Base[] = ['kvm', 'continuous'];
 const FLAVOUR_NAMES = Object.keys(FLAVOURS) as FlavourName[];
-const READER_NAMES = Object.keys(READERS) as ReaderName[];
+const READER_NAMES = [...(Object.keys(READERS) as ReaderName[]), CLOCK_GETTIME] as const;
 const DEFAULT_READERS: readonly ReaderName[] = ['landed', 'cached', 'before'];
 const MOST_VCPUS = 64;
 const MOST_SECONDS = 86_400;
@@ -42,7 +43,7 @@ export const STRESS_OPTIONS = {
     type: 'string',
     value: 'NAME',
     multiple: true,
-    help: 'a reader; may be given again (landed, cached, before)',
+    help: `a reader, or ${CLOCK_GETTIME}; may be given again (landed, cached, before)`,
   },
   vcpus: { type: 'string', value: 'N', help: 'vCPUs that read (2 by default)' },
 } as const satisfies Options;

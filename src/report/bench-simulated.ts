@@ -1,14 +1,14 @@
 /**
- * What a reading costs on the simulated machine: the plain readers in TypeScript, on a vCPU in guest mode, over the bare TSC of
+ * What a reading costs on the simulated machine: the plain readers in TypeScript, and clock_gettime on one of them, on a vCPU in guest mode, over the bare TSC of
  * that machine. It says what the interface costs around a reader, not what a reader costs in machine code.
  */
 import { READERS, type ReaderName } from '../guest/readers.ts';
-import { RAW_TSC } from '../machine/simulated/readers.ts';
+import { CLOCK_GETTIME, RAW_TSC } from '../machine/simulated/readers.ts';
 import type { SimulatedMachine } from '../machine/simulated/simulated.ts';
 import type { Effort, ReaderCost } from './bench.ts';
 import { spreadOf } from './statistics.ts';
 
-const CONTENDERS = [...(Object.keys(READERS) as ReaderName[]), RAW_TSC] as const;
+const CONTENDERS = [...(Object.keys(READERS) as ReaderName[]), CLOCK_GETTIME, RAW_TSC] as const;
 
 /** All readers take turns in every round. */
 export async function benchSimulated(

@@ -6,7 +6,7 @@ import { benchSimulated } from '../../src/report/bench-simulated.ts';
 import { type DoctorReport, examine } from '../../src/report/doctor.ts';
 import { doctorText } from '../../src/report/doctor-text.ts';
 
-const NAMES = [...Object.keys(READERS), 'raw-tsc'];
+const NAMES = [...Object.keys(READERS), 'clock-gettime', 'raw-tsc'];
 const PLAIN = { write() {}, isTerminal: false, colour: false };
 
 describe('examine() of the simulated machine', () => {

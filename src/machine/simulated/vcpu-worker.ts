@@ -1,8 +1,9 @@
 /** The thread of one simulated vCPU: it waits out of the guest for what it is to run there. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Reader } from '../../guest/cpu.ts';
-import { loadReader, type ReaderSource } from './readers.ts';
-import { type ReadingCounts, type Run, readUntilStopped } from './reading.ts';
+import { SimulatedKernel } from './kernel.ts';
+import { CLOCK_GETTIME, loadReader, type ReaderSource } from './readers.ts';
+import { type ReadingCounts, type Run, readUntilStopped, type StressedReader } from './reading.ts';
 import { SimulatedVcpu } from './vcpu.ts';
 import { RECORDS_AT, type SimulatedVm } from './vm.ts';
 
@@ -25,6 +26,8 @@ export interface VcpuReplies {
 
 const { vm, id } = workerData as VcpuData;
 const vcpu = new SimulatedVcpu(vm, id);
+/** vCPU 0 keeps the kernel's clocks. */
+const kernel = id === 0 ? new SimulatedKernel(vcpu) : undefined;
 const readers = new Map<string, Reader>();
 
 parentPort!.on('message', async (request: VcpuRequest) => parentPort!.postMessage(await serve(request)));
@@ -34,12 +37,13 @@ async function serve(request: VcpuRequest): Promise<VcpuReplies[VcpuRequest['tas
     case 'boot':
       vcpu.boot();
       vcpu.enter();
+      kernel?.boot();
       vcpu.leave();
       return true;
     case 'time':
       return time(await readerOf(request.reader), request.calls);
     case 'read':
-      return readUntilStopped(vcpu, vm, await Promise.all(request.readers.map(readerOf)), request.run);
+      return readUntilStopped(vcpu, vm, await Promise.all(request.readers.map(stressedOf)), request.run, kernel);
   }
 }
 
@@ -49,6 +53,10 @@ async function readerOf(source: ReaderSource): Promise<Reader> {
   const reader = readers.get(key) ?? (await loadReader(source));
   readers.set(key, reader);
   return reader;
+}
+
+async function stressedOf(source: ReaderSource): Promise<StressedReader> {
+  return { read: await readerOf(source), clamps: source === CLOCK_GETTIME };
 }
 
 function time(reader: Reader, calls: number): number {

@@ -5,28 +5,36 @@
  */
 import { MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_WALL_CLOCK_NEW } from '../../abi/msr.ts';
 import { PVTI, PVTI_SIZE, pvtiAddress } from '../../abi/pvti.ts';
-import type { GuestCpu, TscAndVcpu } from '../../guest/cpu.ts';
-import { signed8 } from '../../guest/sequence.ts';
+import type { GuestCpu, GuestKernelCpu, TimekeeperCpu, TscAndVcpu } from '../../guest/cpu.ts';
+import { lineAt, signed8 } from '../../guest/sequence.ts';
 import type { KvmHypervisor } from '../../hypervisor/kvm.ts';
 import { atomicLoads } from '../loads.ts';
 import { openHypervisor, RECORDS_AT, type SimulatedVm, WALL_CLOCK_AT } from './vm.ts';
 
-/** What the latest loads from records gave: after a reader has returned, what it made its answer from. */
+/** What the latest loads from records gave, and the latest TSC: after a reader has returned, what it made its answer from. */
 export interface TakenLine {
   tscTimestamp: bigint;
   systemTime: bigint;
   mul: number;
   shift: number;
+  flags: number;
+  tsc: bigint;
 }
 
-export class SimulatedVcpu implements GuestCpu {
+export function nothingTaken(): TakenLine {
+  return { tscTimestamp: 0n, systemTime: 0n, mul: 0, shift: 0, flags: 0, tsc: 0n };
+}
+
+export class SimulatedVcpu implements GuestKernelCpu, TimekeeperCpu {
   readonly id: number;
-  readonly taken: TakenLine = { tscTimestamp: 0n, systemTime: 0n, mul: 0, shift: 0 };
+  /** Where loads are noted: to be replaced by who wants to tell one reader's from another's. */
+  taken: TakenLine = nothingTaken();
   /** How often a retry loop went round. */
   rounds = 0;
   readonly #vm: SimulatedVm;
   readonly #hypervisor: KvmHypervisor;
   readonly #loads: Pick<GuestCpu, 'load8' | 'load32' | 'load64'>;
+  readonly #stores: GuestStores;
   readonly #ownTimestamp: number;
   #tscOffset = 0n;
 
@@ -35,6 +43,7 @@ export class SimulatedVcpu implements GuestCpu {
     this.#vm = vm;
     this.#hypervisor = openHypervisor(vm);
     this.#loads = atomicLoads(vm.memory);
+    this.#stores = guestStores(vm.memory);
     this.#ownTimestamp = pvtiAddress(RECORDS_AT, id) + PVTI.tscTimestamp;
   }
 
@@ -71,23 +80,33 @@ export class SimulatedVcpu implements GuestCpu {
     return BigInt.asUintN(64, this.taken.tscTimestamp - this.#vm.matchingOffset);
   }
 
+  /** What the line taken gives at the TSC that was read last, ns. */
+  takenNs(): bigint {
+    const { tsc, tscTimestamp, systemTime, mul, shift } = this.taken;
+    return lineAt(tsc, tscTimestamp, systemTime, mul, shift);
+  }
+
   load8(address: number): number {
     this.#interruptible();
     const value = this.#loads.load8(address);
-    if (address % PVTI_SIZE === PVTI.tscShift) this.taken.shift = signed8(value);
+    if (address < RECORDS_AT) return value;
+    const field = address % PVTI_SIZE;
+    if (field === PVTI.tscShift) this.taken.shift = signed8(value);
+    else if (field === PVTI.flags) this.taken.flags = value;
     return value;
   }
 
   load32(address: number): number {
     this.#interruptible();
     const value = this.#loads.load32(address);
-    if (address % PVTI_SIZE === PVTI.tscToSystemMul) this.taken.mul = value;
+    if (address >= RECORDS_AT && address % PVTI_SIZE === PVTI.tscToSystemMul) this.taken.mul = value;
     return value;
   }
 
   load64(address: number): bigint {
     this.#interruptible();
     const value = this.#loads.load64(address);
+    if (address < RECORDS_AT) return value;
     const field = address % PVTI_SIZE;
     if (field === PVTI.tscTimestamp) this.taken.tscTimestamp = value;
     else if (field === PVTI.systemTime) this.taken.systemTime = value;
@@ -100,8 +119,33 @@ export class SimulatedVcpu implements GuestCpu {
 
   rdtsc(): bigint {
     this.#interruptible();
-    return BigInt.asUintN(64, this.#hypervisor.vm.hostClock.tsc() + this.#tscOffset);
+    this.taken.tsc = BigInt.asUintN(64, this.#hypervisor.vm.hostClock.tsc() + this.#tscOffset);
+    return this.taken.tsc;
   }
+
+  store32(address: number, value: number): void {
+    this.#interruptible();
+    this.#stores.store32(address, value);
+  }
+
+  store64(address: number, value: bigint): void {
+    this.#interruptible();
+    this.#stores.store64(address, value);
+  }
+
+  compareExchange64(address: number, expected: bigint, desired: bigint): bigint {
+    this.#interruptible();
+    return this.#stores.compareExchange64(address, expected, desired);
+  }
+
+  fetchAnd8(address: number, mask: number): number {
+    this.#interruptible();
+    return this.#stores.fetchAnd8(address, mask);
+  }
+
+  writeBarrier(): void {} // nor does a store pass another
+
+  fence(): void {}
 
   rdtscp(): TscAndVcpu {
     return { tsc: this.rdtsc(), vcpu: this.id };
@@ -132,4 +176,19 @@ export class SimulatedVcpu implements GuestCpu {
     this.leave();
     this.enter();
   }
+}
+
+type GuestStores = Pick<GuestKernelCpu & TimekeeperCpu, 'store32' | 'store64' | 'compareExchange64' | 'fetchAnd8'>;
+
+/** All atomic, as the loads are. */
+function guestStores(memory: SharedArrayBuffer): GuestStores {
+  const bytes = new Uint8Array(memory);
+  const words = new Uint32Array(memory);
+  const longs = new BigUint64Array(memory);
+  return {
+    store32: (address, value) => void Atomics.store(words, address >>> 2, value),
+    store64: (address, value) => void Atomics.store(longs, address >>> 3, value),
+    compareExchange64: (address, expected, desired) => Atomics.compareExchange(longs, address >>> 3, expected, desired),
+    fetchAnd8: (address, mask) => Atomics.and(bytes, address, mask),
+  };
 }

@@ -2,9 +2,10 @@
  * One simulated VM: guest memory and the hypervisor's words in SharedArrayBuffers, which every thread of the machine opens
  * with the hypervisor's own functions.
  *
- *   guest memory   0x0000  the wall clock at WALL_CLOCK_AT
+ *   guest memory   0x0000  the kernel's: at BASES_AT its page of bases, at LAST_VALUE_AT its clamp; the wall clock at WALL_CLOCK_AT
  *                  0x1000  the records, PVTI_SIZE apart, as Linux lays them out
  */
+import { CLOCK_PAGE_BYTES } from '../../abi/clock-base.ts';
 import { pvtiAddress } from '../../abi/pvti.ts';
 import { WALL_CLOCK_BYTES } from '../../abi/wall-clock.ts';
 import type { Flavour } from '../../hypervisor/flavours.ts';
@@ -18,6 +19,8 @@ import { emptyLines, type LineWords, noteLine } from './published-lines.ts';
 const PAGE_BYTES = 4096;
 
 /** Guest-physical addresses. */
+export const BASES_AT = PAGE_BYTES / 2;
+export const LAST_VALUE_AT = BASES_AT + CLOCK_PAGE_BYTES;
 export const RECORDS_AT = PAGE_BYTES;
 export const WALL_CLOCK_AT = PAGE_BYTES - ((WALL_CLOCK_BYTES + 7) & ~7);
 

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { PVTI } from '../../../src/abi/pvti.ts';
 import type { GuestCpu, Reader } from '../../../src/guest/cpu.ts';
 import { landed } from '../../../src/guest/landed.ts';
+import { READERS } from '../../../src/guest/readers.ts';
 import { FLAVOURS } from '../../../src/hypervisor/flavours.ts';
 import { SIMULATED_TSC_HZ } from '../../../src/machine/simulated/clock.ts';
 import {
@@ -23,26 +24,26 @@ const MIXED_AT = RECORDS_AT + 0x400;
 
 type Answer = (cpu: GuestCpu, run: Run, memory: DataView) => bigint | undefined;
 
-/** What a vCPU counts while `answers` are what its reader does, one call each. */
-function counted(answers: readonly Answer[]): ReadingCounts {
+/** What a vCPU counts while `answers` are what its reader does, one call each; a reader that may give more than the record does. */
+function counted(answers: readonly Answer[], clamps = true): ReadingCounts {
   const vm = createSimulatedVm(1, SIMULATED_TSC_HZ, FLAVOURS.kvmclock);
   const vcpu = new SimulatedVcpu(vm, 0);
   vcpu.boot();
-  vcpu.enter();
-  landed(vcpu, RECORDS_AT); // takes a line that was published, for the answers that take none
-  vcpu.leave();
   const run = createRun();
   const memory = new DataView(vm.memory);
   let calls = 0;
   const reader: Reader = (cpu) => {
+    if (calls === 0) landed(cpu, RECORDS_AT); // takes a line that was published, for the answers that take none
     const answer = answers[calls++]!;
     if (calls === answers.length) Atomics.store(run.words, RUN.stop, 1);
     return answer(cpu, run, memory);
   };
-  return readUntilStopped(vcpu, vm, [reader], run)[0]!;
+  return readUntilStopped(vcpu, vm, [{ read: reader, clamps }], run)[0]!;
 }
 
-const say = (ns: bigint) => () => ns;
+/** Later than any record's time. */
+const LATE_NS = 1n << 60n;
+const say = (ns: bigint) => () => LATE_NS + ns;
 
 test('readUntilStopped() counts nothing but the readings when they are in order', () => {
   assert.deepEqual(counted([say(1n), say(2n), say(3n)]), { ...noCounts(), reads: 3 });
@@ -57,7 +58,7 @@ test('readUntilStopped() does not take it for a warp when the host has set the c
   const setBack = (_: GuestCpu, run: Run): bigint => {
     Atomics.store(run.latest, 0, 0n);
     Atomics.add(run.words, RUN.setBacks, 1);
-    return 50n;
+    return LATE_NS + 50n;
   };
   const { warps } = counted([say(100n), setBack, say(60n), say(59n)]);
   assert.equal(warps, 1);
@@ -67,7 +68,7 @@ test('readUntilStopped() counts refused readings and repeated rounds', () => {
   const relaxing = (cpu: GuestCpu): bigint => {
     cpu.relax();
     cpu.relax();
-    return 5n;
+    return LATE_NS;
   };
   const { reads, unstable, retries } = counted([() => undefined, relaxing, () => undefined]);
   assert.deepEqual({ reads, unstable, retries }, { reads: 3, unstable: 2, retries: 2 });
@@ -84,10 +85,53 @@ test('readUntilStopped() counts a reading as torn when its timestamp and time we
     memory.setBigUint64(MIXED_AT + PVTI.systemTime, HOUR_NS, true);
     cpu.load64(MIXED_AT + PVTI.systemTime);
     cpu.load64(MIXED_AT + PVTI.tscTimestamp);
-    return HOUR_NS;
+    return LATE_NS;
   };
   const { reads, torn } = counted([keep, mixed, (cpu) => landed(cpu, RECORDS_AT)]);
   assert.deepEqual({ reads, torn }, { reads: 3, torn: 1 });
+});
+
+test('readUntilStopped() counts a reading as torn when it is not what its line gives at its TSC', () => {
+  const off = (ns: bigint) => (cpu: GuestCpu) => landed(cpu, RECORDS_AT)! + ns;
+  const torn = (ns: bigint, clamps: boolean) => counted([off(ns)], clamps).torn;
+  assert.deepEqual([torn(0n, false), torn(1n, false), torn(-1n, false)], [0, 1, 1]);
+  assert.deepEqual([torn(0n, true), torn(1n, true), torn(-1n, true)], [0, 0, 1], 'a clamp only raises');
+});
+
+test('readUntilStopped() holds each reader to what itself took, and lets the kernel tick on the way', () => {
+  const vm = createSimulatedVm(1, SIMULATED_TSC_HZ, FLAVOURS.kvmclock);
+  const vcpu = new SimulatedVcpu(vm, 0);
+  vcpu.boot();
+  const run = createRun();
+  let [calls, ticks] = [0, 0];
+  const keeps: Reader = READERS.cached();
+  const kernel = {
+    tick() {
+      ticks++;
+      vcpu.leave();
+      openHypervisor(vm).refresh(); // the record is another one from here on
+      vcpu.enter();
+    },
+  };
+  const last: Reader = (cpu) => {
+    if (++calls === 1000) Atomics.store(run.words, RUN.stop, 1);
+    return landed(cpu, RECORDS_AT);
+  };
+  const counts = readUntilStopped(
+    vcpu,
+    vm,
+    [keeps, last].map((read) => ({ read, clamps: false })),
+    run,
+    kernel,
+  );
+  assert.deepEqual(
+    counts.map(({ reads, torn, stale }) => [reads, torn, stale]),
+    [
+      [1000, 0, 0],
+      [1000, 0, 0],
+    ],
+  );
+  assert.equal(ticks, 3);
 });
 
 test('readUntilStopped() counts a reading by an older line than its vCPU was told of as stale', () => {
@@ -104,6 +148,6 @@ test('readUntilStopped() counts a reading by an older line than its vCPU was tol
     Atomics.store(run.words, RUN.stop, 1);
     return landed(cpu, MIXED_AT);
   };
-  const [{ stale, torn }] = readUntilStopped(vcpu, vm, [byOldRecord], run) as [ReadingCounts];
+  const [{ stale, torn }] = readUntilStopped(vcpu, vm, [{ read: byOldRecord, clamps: false }], run) as [ReadingCounts];
   assert.deepEqual({ stale, torn }, { stale: 1, torn: 0 });
 });

@@ -135,6 +135,17 @@ describe('under stress, the kvmclock flavour', () => {
     });
   }
 
+  for (const update of ['refresh', 'ahead', 'set-clock', 'unstable'] as const) {
+    test(`gives clock_gettime the record's time to the ns while the kernel takes its bases over: ${update}`, async () => {
+      await using machine = await SimulatedMachine.start();
+      const mostUpdates = update === 'unstable' ? UPDATES_WANTED / 10 : UPDATES_WANTED;
+      const order = { readers: ['clock-gettime'], update, seconds: DEADLINE_S, mostUpdates } as const;
+      const [{ reads, retries, torn, stale, warps }] = (await machine.stress(order)).readers as [ReadingCounts];
+      assert.ok(reads > 0 && retries > 0);
+      assert.deepEqual({ torn, stale, warps }, { torn: 0, stale: 0, warps: 0 });
+    });
+  }
+
   test('does so with record0 and all, and with either base, on three vCPUs too', async () => {
     for (const policy of [{ freeze: 'all' }, { base: 'kvm' }] as const) {
       await using machine = await SimulatedMachine.start({ vcpus: 3, flavour: flavourWith(policy) });
@@ -158,6 +169,13 @@ describe('stress() catches', () => {
     ['the writer of January 2015, which has no odd phase', FLAVOURS['kvm-2015'], 'landed', 'refresh', 'torn'],
     ['a freeze that ends before record 0 is written', flavourWith({ freeze: 'kvm' }), 'landed', 'refresh', 'stale'],
     ['a told vCPU on a clock that is no longer stable', FLAVOURS.kvm, 'landed', 'unstable', 'stale'],
+    [
+      'a clock_gettime without its sequence',
+      FLAVOURS.kvmclock,
+      broken('clockGettimeWithoutSequence'),
+      'refresh',
+      'torn',
+    ],
     ['a reader that leaps', FLAVOURS.kvmclock, broken('leaping'), 'refresh', 'warps'],
   ];
   for (const [what, flavour, reader, update, count] of CAUGHT) {

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PVCLOCK_GUEST_STOPPED, PVTI, pvtiAddress } from '../../../src/abi/pvti.ts';
+import { PVCLOCK_GUEST_STOPPED, PVCLOCK_TSC_STABLE_BIT, PVTI, pvtiAddress } from '../../../src/abi/pvti.ts';
 import { landed } from '../../../src/guest/landed.ts';
 import { readBegin, readRetry } from '../../../src/guest/sequence.ts';
 import { FLAVOURS } from '../../../src/hypervisor/flavours.ts';
 import { SIMULATED_TSC_HZ, simulatedClock } from '../../../src/machine/simulated/clock.ts';
-import { SimulatedVcpu } from '../../../src/machine/simulated/vcpu.ts';
+import { nothingTaken, SimulatedVcpu } from '../../../src/machine/simulated/vcpu.ts';
 import {
+  BASES_AT,
   createSimulatedVm,
   kick,
+  LAST_VALUE_AT,
   MISMATCH_CYCLES,
   openHypervisor,
   RECORDS_AT,
@@ -55,6 +57,10 @@ test('a vCPU in the guest serves a request at its next operation when it is kick
     rdtsc: () => vcpu.rdtsc(),
     rdtscp: () => vcpu.rdtscp(),
     vcpu: () => vcpu.vcpu(),
+    store32: () => vcpu.store32(BASES_AT, 0),
+    store64: () => vcpu.store64(BASES_AT, 0n),
+    compareExchange64: () => vcpu.compareExchange64(LAST_VALUE_AT, 0n, 0n),
+    fetchAnd8: () => vcpu.fetchAnd8(LAST_VALUE_AT, 0xff),
     relax: () => vcpu.relax(),
   };
   const raw = new DataView(vm.memory);
@@ -92,6 +98,8 @@ test('a reader leaves behind what it took from the record, and the rounds that i
   assert.equal(taken.systemTime, vcpu.load64(RECORDS_AT + PVTI.systemTime));
   assert.deepEqual([taken.mul, taken.shift], [3303820996, -1]);
   assert.ok(ns > taken.systemTime);
+  assert.equal(vcpu.takenNs(), ns);
+  assert.equal(taken.flags & PVCLOCK_TSC_STABLE_BIT, PVCLOCK_TSC_STABLE_BIT);
   assert.equal(vcpu.takenTsc(), vcpu.toldTsc());
   assert.equal(vcpu.rounds, 0);
   vcpu.relax();
@@ -109,4 +117,23 @@ test('a vCPU that is asked to takes another TSC offset at its next entry, and it
   assert.ok(vcpu.rdtsc() - before > MISMATCH_CYCLES);
   assert.equal(vcpu.load8(pvtiAddress(RECORDS_AT, 1) + PVTI.flags), 0);
   assert.equal(landed(vcpu, RECORDS_AT), undefined);
+});
+
+test('what is stored below the records is not taken for a line, and stores and atomic operations do what they say', () => {
+  const { vcpus } = bootedVm();
+  const vcpu = vcpus[0]!;
+  vcpu.enter();
+  vcpu.taken = nothingTaken();
+  for (let at = 0; at < 64; at += 8) vcpu.store64(BASES_AT + at, 0x1122_3344_5566_7788n);
+  vcpu.store32(BASES_AT + 4, 0xffff_ffff);
+  assert.equal(vcpu.load64(BASES_AT), 0xffff_ffff_5566_7788n);
+  for (let at = 0; at < 64; at += 8) vcpu.load64(BASES_AT + at);
+  for (let at = 0; at < 64; at += 4) vcpu.load32(BASES_AT + at);
+  for (let at = 0; at < 64; at++) vcpu.load8(BASES_AT + at);
+  assert.deepEqual(vcpu.taken, nothingTaken());
+  assert.equal(vcpu.fetchAnd8(BASES_AT, 0xf0), 0x88);
+  assert.equal(vcpu.load8(BASES_AT), 0x80);
+  assert.equal(vcpu.compareExchange64(LAST_VALUE_AT, 1n, 5n), 0n);
+  assert.equal(vcpu.compareExchange64(LAST_VALUE_AT, 0n, 5n), 0n);
+  assert.equal(vcpu.load64(LAST_VALUE_AT), 5n);
 });
