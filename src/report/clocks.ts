@@ -125,7 +125,13 @@ export function kernelClock(sys: Sys, clock: number): () => bigint {
   };
 }
 
-/** What a call costs in a loop of `calls`, from JavaScript. */
+/** Loops of one clock one after the other, of which the median counts. */
+export const LOOPS = 9;
+
+/**
+ * What a call costs from JavaScript, in LOOPS loops of `calls` a round. A loop should be shorter than what the scheduler gives
+ * a thread at once, so that on a busy machine most of them are not interrupted.
+ */
 export function clockCosts(
   clocks: KernelClocks,
   now: () => bigint,
@@ -139,9 +145,12 @@ export function clockCosts(
   const timed = (name: ClockCost['name'], loop: () => bigint): Contender => ({
     name,
     run: () => {
-      const start = hrtime();
-      kept = loop();
-      return Number(hrtime() - start) / calls;
+      const times = Array.from({ length: LOOPS }, () => {
+        const start = hrtime();
+        kept = loop();
+        return Number(hrtime() - start) / calls;
+      });
+      return spreadOf(times).median;
     },
   });
   // Each in a loop of its own, as it would be in a program.
