@@ -51,7 +51,7 @@ export async function bundle(out: string): Promise<void> {
     format: 'esm',
     minify: true,
     comments: false,
-    chunkFileNames: partFile,
+    chunkFileNames: partFile(need),
     codeSplitting: { includeDependenciesRecursively: false, groups: [{ debugName: 'parts', name: partOf(need) }] },
   });
   putBeside(path.join(out, 'web'), readers, true);

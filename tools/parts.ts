@@ -96,9 +96,9 @@ export function pagesOwn(need: Needed, kept: Set<string>): Plugin {
   };
 }
 
-/** Where a part stands that is not named by `partOf()`: a view of the page, or what the command imports when it is needed. */
-export function partFile({ facadeModuleId }: Pick<PreRenderedChunk, 'facadeModuleId'>): string {
-  return facadeModuleId?.startsWith(path.join(root, WEB)) ? `${WEB}[name].js` : '[name].js';
+/** Where a part stands that is not named by `partOf()`: what the page or the command imports when it is needed. */
+export function partFile(need: Needed): (part: Pick<PreRenderedChunk, 'facadeModuleId'>) => string {
+  return ({ facadeModuleId }) => (isPages(facadeModuleId ?? '', need) ? `${WEB}[name].js` : '[name].js');
 }
 
 /** What rolldown knows of the files. */
@@ -112,7 +112,7 @@ export function partOf(need: Needed): (id: string, modules: Modules) => string |
   let users: ReadonlyMap<string, ReadonlySet<string>> | undefined;
   return (id, modules) => {
     if (Object.values(STARTS).includes(id)) return null; // it acts when it is loaded
-    users ??= usersOf(modules);
+    users ??= usersOf(need, modules);
     const names = [...(users.get(id) ?? [])].sort();
     if (!isPages(id, need)) {
       for (const first of ['library', 'command']) if (names.includes(first)) return first;
@@ -129,11 +129,11 @@ function joined(names: readonly string[]): string {
 }
 
 /** The parts that use each file. */
-function usersOf(modules: Modules): ReadonlyMap<string, ReadonlySet<string>> {
+function usersOf(need: Needed, modules: Modules): ReadonlyMap<string, ReadonlySet<string>> {
   const users = new Map<string, Set<string>>();
   const starts = new Set(Object.values(STARTS));
   for (const start of starts) {
-    const part = partStartedBy(start);
+    const part = isPages(start, need) ? WEB + path.basename(start, '.ts') : partStartedBy(start);
     const reached = new Set([start]);
     for (const id of reached) {
       users.set(id, (users.get(id) ?? new Set()).add(part));
@@ -147,7 +147,5 @@ function usersOf(modules: Modules): ReadonlyMap<string, ReadonlySet<string>> {
 
 function partStartedBy(start: string): string {
   const name = path.relative(source, start).replace(/\.ts$/, '');
-  const ofPage = path.relative(path.join(root, WEB), start);
-  if (!ofPage.startsWith('..')) return WEB + path.basename(ofPage, '.ts');
   return Object.keys(TOGETHER).find((key) => TOGETHER[key]!.includes(name)) ?? path.basename(name);
 }

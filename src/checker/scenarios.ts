@@ -107,7 +107,7 @@ export function flavourOf(host: Freeze, writer: Writer): Flavour {
 /** `mutants`: shipped functions with something changed on purpose. */
 export function scenarioOf(configuration: Configuration, mutants?: Mutants): Scenario {
   if (configuration.mutation !== undefined && mutants === undefined)
-    throw new RangeError(`mutation ${configuration.mutation}: only the command knows what that changes`);
+    throw new RangeError(`mutation ${configuration.mutation}: what that changes is to be given beside it`);
   return mutatedScenario(configuration, mutants ?? {});
 }
 

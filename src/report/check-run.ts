@@ -4,13 +4,8 @@ import type { Worker } from 'node:worker_threads';
 import { check } from '../checker/check.ts';
 import type { Bounds } from '../checker/explore.ts';
 import type { Part } from '../checker/mutations/mutation.ts';
-import {
-  type Baselines,
-  MUTATIONS,
-  type MutationReport,
-  mutantsIn,
-  tryMutation,
-} from '../checker/mutations/mutations.ts';
+import { MUTATIONS, mutantsIn } from '../checker/mutations/mutations.ts';
+import { type Baselines, type MutationReport, tryMutation } from '../checker/mutations/trial.ts';
 import type { ReductionName } from '../checker/reductions.ts';
 import type { Configuration } from '../checker/scenarios.ts';
 import { startWorker } from '../machine/worker-thread.ts';

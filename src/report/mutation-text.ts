@@ -1,6 +1,6 @@
 /** What every mutation flips, for people. */
 import { sizesText } from '../checker/explain.ts';
-import type { Flip } from '../checker/mutations/mutations.ts';
+import type { Flip } from '../checker/mutations/trial.ts';
 import { type Configuration, DEFAULT_CONFIGURATION } from '../checker/scenarios.ts';
 import { configurationShape } from './check.ts';
 import type { TimedMutation } from './check-run.ts';

@@ -6,6 +6,7 @@ import { after, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { check } from '../../src/checker/check.ts';
 import { mostTelling } from '../../src/checker/explain.ts';
+import { mutantsIn } from '../../src/checker/mutations/mutations.ts';
 import { type Configuration, DEFAULT_CONFIGURATION } from '../../src/checker/scenarios.ts';
 import { type Assets, builtAssets, pageAssets } from '../../src/server/assets.ts';
 import { buildPage } from '../../tools/build-page.ts';
@@ -36,6 +37,12 @@ async function packageAssets(): Promise<Assets> {
   return assetsIn(path.join(folder, 'dist/web'));
 }
 
+const WAYS = [
+  ['from source', pageAssets],
+  ['as a static folder', staticAssets],
+  ['in the package', packageAssets],
+] as const;
+
 /** One click, and the trace is there. */
 async function threadExample(page: Page): Promise<void> {
   await ready(page, 'race-reader');
@@ -49,11 +56,7 @@ async function steppedToTheEnd(page: Page): Promise<void> {
 }
 
 describe('the view of the race', { skip }, () => {
-  for (const [how, assets] of [
-    ['from source', pageAssets],
-    ['as a static folder', staticAssets],
-    ['in the package', packageAssets],
-  ] as const) {
+  for (const [how, assets] of WAYS) {
     test(`one click finds the thread's race, and it is stepped to its end, line by line: ${how}`, async (t) => {
       const page = await opened(t, '#race', {}, await assets());
       await threadExample(page);
@@ -141,6 +144,24 @@ describe('the view of the race', { skip }, () => {
       await traced(page);
     }
   });
+
+  for (const [how, assets] of WAYS) {
+    test(`an address opens the trace of a mutation, and one of an unknown mutation says so: ${how}`, async (t) => {
+      const mutated: Configuration = { ...DEFAULT_CONFIGURATION, host: 'all', mutation: 'landed.no-second-look' };
+      const { replay, steps } = mostTelling(check(mutated, { mutants: mutantsIn(mutated)! }).violated)!;
+      const page = await opened(t, `#race/${replay}`, {}, await assets());
+      await traced(page);
+      assert.equal(await text(page, 'race-at'), `step 1 of ${steps}`);
+      assert.match(await text(page, 'race-trace-what'), /mutation landed\.no-second-look$/);
+      await steppedToTheEnd(page);
+      assert.match(await page.locator('#race-source [aria-current] code').innerText(), /readCycles/); // its last look
+      await page.evaluate((hash) => {
+        location.hash = hash;
+      }, `#race/${replay}er`);
+      await page.waitForFunction(() => document.getElementById('race-trace')!.hidden);
+      assert.match(await text(page, 'race-status'), /no mutation is called "landed\.no-second-looker"\.$/);
+    });
+  }
 
   test('what holds is said to hold, and a sound configuration shows no trace', async (t) => {
     const page = await opened(t, '#race');

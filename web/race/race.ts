@@ -1,6 +1,7 @@
 /** The view *The race*: a configuration is chosen, the checker explores it here in the page, and what it finds is stepped through. */
 import type { Finding } from '../../src/checker/check.ts';
 import { mostTelling } from '../../src/checker/explain.ts';
+import type { Mutants } from '../../src/checker/mutants.ts';
 import { ALWAYS, SOMETIMES } from '../../src/checker/properties.ts';
 import { parseReplay } from '../../src/checker/replay-string.ts';
 import { type Configuration, DEFAULT_CONFIGURATION } from '../../src/checker/scenarios.ts';
@@ -17,7 +18,14 @@ let view: RaceView | undefined;
 
 export function startRace(_: HTMLElement, rest: string): void {
   view ??= new RaceView();
-  view.show(rest);
+  void view.show(rest);
+}
+
+/** What a mutation makes of the shipped functions: they are loaded when one is asked for. */
+async function mutantsOf(configuration: Configuration): Promise<Mutants | undefined> {
+  if (configuration.mutation === undefined) return undefined;
+  const { mutantsIn } = await import('../../src/checker/mutations/mutations.ts');
+  return mutantsIn(configuration);
 }
 
 class RaceView {
@@ -31,6 +39,8 @@ class RaceView {
   readonly #update = offerUpdates('race-update');
   readonly #memory = offerMemories('race-memory');
   readonly #calls = offer('race-calls', ['1', '2']);
+  /** The replay string of the address. */
+  #asked = '';
 
   constructor() {
     this.#choose(THREAD);
@@ -46,14 +56,18 @@ class RaceView {
   }
 
   /** `replay`: what the address asks for; empty: nothing. */
-  show(replay: string): void {
+  async show(replay: string): Promise<void> {
+    this.#asked = replay;
     if (replay === '') {
       this.#trace.close();
       return;
     }
     try {
-      this.#trace.open(replay);
-      this.#choose(parseReplay(replay).configuration);
+      const { configuration } = parseReplay(replay);
+      const mutants = await mutantsOf(configuration);
+      if (this.#asked !== replay) return; // the address has gone on
+      this.#trace.open(replay, mutants);
+      this.#choose(configuration);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       this.#trace.close();

@@ -1,5 +1,6 @@
 /** An execution, to be stepped through: forward, back, or to any step of it. */
 import { configurationText, whyText } from '../../src/checker/explain.ts';
+import type { Mutants } from '../../src/checker/mutants.ts';
 import { ALWAYS } from '../../src/checker/properties.ts';
 import { parseReplay } from '../../src/checker/replay-string.ts';
 import { type Moment, retrace } from '../../src/checker/retrace.ts';
@@ -35,9 +36,9 @@ export class TraceView {
   }
 
   /** Opens what a replay string says, at its first step. Throws RangeError where it is none, or cannot be stepped. */
-  open(replay: string): void {
+  open(replay: string, mutants?: Mutants): void {
     const { configuration, schedule } = parseReplay(replay);
-    const scenario = scenarioOf(configuration);
+    const scenario = scenarioOf(configuration, mutants);
     const steps = perform(scenario, schedule);
     if (steps.length === 0) throw new RangeError('it has no steps');
     const { reader, memory } = configuration;

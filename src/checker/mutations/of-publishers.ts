@@ -5,8 +5,6 @@ import * as count from './publish-mutants.ts';
 
 type Steps = Readonly<Record<string, Step>>;
 
-const { isSequence } = count;
-
 const RECORD: Steps = {
   'no-odd-version': { says: 'no odd version', host: count.withoutOdd(isVersion) },
   'even-version-first': { says: 'the even version before the body', host: count.withEvenFirst(isVersion) },
@@ -59,10 +57,10 @@ const RECORD: Steps = {
 const BESIDE = { where: { host: 'none' }, setting: 'pending' } as const;
 
 const COPY: Steps = {
-  'no-odd-sequence': { says: 'no odd sequence', host: count.withoutOdd(isSequence), ...BESIDE },
+  'no-odd-sequence': { says: 'no odd sequence', host: count.withoutOdd(count.isSequence), ...BESIDE },
   'even-sequence-first': {
     says: 'the even sequence before the copy',
-    host: count.withEvenFirst(isSequence),
+    host: count.withEvenFirst(count.isSequence),
     ...BESIDE,
   },
   'odd-accepted': { says: 'an odd sequence accepted', host: count.acceptingOddSequence, ...BESIDE },

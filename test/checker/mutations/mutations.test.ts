@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Mutation } from '../../../src/checker/mutations/mutation.ts';
-import { type Baselines, MUTATIONS, mutantsIn, tryMutation } from '../../../src/checker/mutations/mutations.ts';
+import { MUTATIONS, mutantsIn } from '../../../src/checker/mutations/mutations.ts';
+import { type Baselines, tryMutation } from '../../../src/checker/mutations/trial.ts';
 import { ALWAYS, type PropertyName, SOMETIMES, type WitnessName } from '../../../src/checker/properties.ts';
 import { type Configuration, DEFAULT_CONFIGURATION } from '../../../src/checker/scenarios.ts';
 
