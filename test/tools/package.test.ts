@@ -55,8 +55,12 @@ describe('the package', () => {
     writeFileSync(path.join(consumer, 'package.json'), '{ "type": "module", "private": true }');
   });
 
-  test('the package holds what runs and its types: no sources, no tests, no tools', () => {
+  test('the package holds what runs and its types: no sources, no tests, no tools, no page for a static host', () => {
+    const page = path.join(packed, 'dist/page');
+    mkdirSync(page);
+    writeFileSync(path.join(page, 'index.html'), '');
     const { status, stdout, output } = run('npm', ['pack', '--dry-run', '--json']);
+    rmSync(page, { recursive: true });
     assert.equal(status, 0, output);
     const files = (JSON.parse(stdout) as { files: { path: string }[] }[])[0]!.files.map((file) => file.path);
     for (const file of ['package.json', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js']) {
