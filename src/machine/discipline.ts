@@ -2,11 +2,15 @@
  * How a clock of ours is made to follow one of the kernel's: from readings of the kernel's between two of our counter comes
  * the base of the next line, and how far that may be off.
  *
- *   off by  <=  |our line - the kernel's, as measured|  +  half the reading's width  +  POLICY.errorPpb * age
+ *   off by  <=  |our line - the kernel's, as measured|  +  half the reading's width  +  errorPpb * age
  *
  * A line begins where the last one is at that moment; what it is off by is made good through its rate. It begins further on
  * where it is behind by more than a rate could make good soon (somebody set the clock, or the machine slept), and never
  * further back: a clock that was set back goes at half speed until it has been caught up with.
+ *
+ * Where two samples show that the kernel's pace has changed by more than a line allows for (a daemon may slew it by a tenth, or
+ * somebody set it), nothing is known of it until two intervals agree: until then a line says that it may be off by as much as
+ * the kernel can be made to go faster or slower.
  */
 import type { CLOCK_MODE, ClockBase } from '../abi/clock-base.ts';
 import { clampedToBase, cyclesApart } from '../guest/clock-base.ts';
@@ -34,8 +38,8 @@ export const POLICY = {
   /** How long a base is used. */
   validNs: 500_000,
   /**
-   * How much faster or slower than measured the kernel's clock may have become since. What adjtimex allows: from 500 ppm
-   * slow to 500 ppm fast in one call.
+   * How much faster or slower than measured the kernel's clock may have become since. What adjtimex allows by the frequency:
+   * from 500 ppm slow to 500 ppm fast in one call. What it allows by the tick's length is more, and is noticed at the next sample.
    */
   errorPpb: 1_000_000,
   /** What a line is off by it makes good within this time: more than it is used for, so it never makes good too much. */
@@ -56,7 +60,15 @@ const RATE_SETTLED = 1e-7;
 const SURPRISE = 4;
 /** Two samples that say more than this are not of one line: somebody set the clock in between. */
 const RATE_AT_MOST = 2e-3;
+/** By how much adjtimex can make the kernel's clock faster or slower, with the tick's length and all: a tenth, and some more. */
+const PACE_AT_MOST = 0.12;
 const MOST_SHIFT = 32;
+
+/** The kernel's pace between two samples: ns a cycle, to within so large a part of it. */
+interface Pace {
+  readonly nsPerCycle: number;
+  readonly uncertain: number;
+}
 
 interface Middle {
   readonly cycles: bigint;
@@ -73,13 +85,19 @@ export class Discipline {
   #anchor: Middle | undefined;
   /** The rate was taken from it. */
   #anchorIsUsed = false;
+  #latest: Middle | undefined;
+  /** What the last two samples said, where the lines do not know that pace yet. */
+  #unsettled: Pace | undefined;
 
   /** `nsPerCycle`: the counter's rate, to 500 ppm or so. */
   constructor(mode: typeof CLOCK_MODE.TSC | typeof CLOCK_MODE.PVCLOCK, nsPerCycle: number) {
     this.#mode = mode;
     this.#nominal = nsPerCycle;
     this.#nsPerCycle = nsPerCycle;
-    this.#shift = Math.min(MOST_SHIFT, Math.floor(Math.log2(2 ** 32 / (nsPerCycle * (1 + RATE_AT_MOST) ** 2))));
+    this.#shift = Math.min(
+      MOST_SHIFT,
+      Math.floor(Math.log2(2 ** 32 / (nsPerCycle * (1 + PACE_AT_MOST) * (1 + RATE_AT_MOST)))),
+    );
   }
 
   /** ns a cycle, as far as it is known. */
@@ -96,10 +114,11 @@ export class Discipline {
   next(sample: Sample, { cycles, last, floorNs }: Takeover): ClockBase {
     const halfNs = this.halfNs(sample);
     const middle = { cycles: sample.before + (sample.after - sample.before) / 2n, ns: sample.kernelNs, halfNs };
+    const errorPpb = this.#watchPace(middle);
     this.#learnRate(middle);
     const bits = BigInt(this.#shift);
     const ageCycles = Number(cycles - middle.cycles);
-    const agedNs = (ageCycles * this.#nsPerCycle * POLICY.errorPpb) / 1e9;
+    const agedNs = (ageCycles * this.#nsPerCycle * errorPpb) / 1e9;
     const target = (middle.ns << bits) + this.#shifted(ageCycles);
     const own = last === undefined ? target : shiftedAt(last, cycles, this.#mult(-HALF_SPEED));
     const behindNs = Number(target - own) / 2 ** this.#shift;
@@ -116,7 +135,7 @@ export class Discipline {
       shift: this.#shift,
       ...inSeconds(start, NSEC_PER_SEC << bits),
       errorNs: BigInt(Math.ceil(Math.abs(offNs) + halfNs + agedNs)),
-      errorPpb: POLICY.errorPpb,
+      errorPpb,
     };
   }
 
@@ -126,6 +145,31 @@ export class Discipline {
 
   #shifted(cycles: number): bigint {
     return BigInt(Math.round(cycles * this.#nsPerCycle * 2 ** this.#shift));
+  }
+
+  /** Holds the pace since the sample before to that of the lines. Returns how far the next one may be off it, in parts in 10^9. */
+  #watchPace(middle: Middle): number {
+    const pace = this.#latest === undefined ? undefined : this.#paceBetween(this.#latest, middle);
+    this.#latest = middle;
+    const before = this.#unsettled;
+    this.#unsettled = undefined;
+    if (pace === undefined || isSame(pace, { nsPerCycle: this.#nsPerCycle, uncertain: 0 })) return POLICY.errorPpb;
+    if (before !== undefined && isSame(pace, before) && Math.abs(pace.nsPerCycle / this.#nominal - 1) <= PACE_AT_MOST) {
+      this.#nsPerCycle = pace.nsPerCycle;
+      this.#anchorAt(middle);
+      return POLICY.errorPpb + Math.ceil(pace.uncertain * 1e9);
+    }
+    this.#unsettled = pace;
+    return 2 * PACE_AT_MOST * 1e9; // from the one end to the other
+  }
+
+  #paceBetween(from: Middle, to: Middle): Pace | undefined {
+    const cycles = Number(to.cycles - from.cycles);
+    if (cycles <= 0) return undefined; // the counter was set back
+    return {
+      nsPerCycle: Number(to.ns - from.ns) / cycles,
+      uncertain: (from.halfNs + to.halfNs) / (cycles * this.#nominal),
+    };
   }
 
   /** The kernel's rate, between this sample and an older one. */
@@ -147,6 +191,11 @@ export class Discipline {
     this.#anchor = middle;
     this.#anchorIsUsed = false;
   }
+}
+
+/** As far as both are known, and as far as a line allows for. */
+function isSame(one: Pace, other: Pace): boolean {
+  return Math.abs(one.nsPerCycle / other.nsPerCycle - 1) <= one.uncertain + other.uncertain + POLICY.errorPpb / 1e9;
 }
 
 /** The latest that a base gives. */

@@ -182,6 +182,29 @@ describe('a kept clock', () => {
     }
   });
 
+  test('a kernel that goes up to a tenth faster or slower is followed within three bases, and its bound is true again', () => {
+    const machine = new KeptOnSimulated(START, 30, NARROW);
+    const { world } = machine.kernel;
+    const read: Action[] = [{ kind: 'reads', count: 3_000, apart: us(5) }];
+    play(machine, read, () => {});
+    for (const ppm of [83_000, 0, -100_000, 100_000, -2_500, 1_200, 0]) {
+      machine.kernel.slew(ppm);
+      const slewedAt = world.tsc;
+      let [within, latestNs] = [0, 0n];
+      play(machine, read, ({ before, ns, after, boundNs }) => {
+        assert.ok(ns >= latestNs, 'never back');
+        latestNs = ns;
+        if (world.tsc - slewedAt < us(1_600)) return;
+        const bound = BigInt(Math.ceil(boundNs));
+        assert.ok(ns >= before - bound && ns <= after + bound, `${ppm} ppm: ${ns - before} by ${bound}`);
+        within++;
+      });
+      assert.ok(within > 2_000);
+      const boundNs = machine.clock.errorBoundNs();
+      assert.ok(boundNs < 1_000, `${ppm} ppm: bound ${boundNs}`);
+    }
+  });
+
   test('a base that the thread was held up over is made anew', () => {
     const machine = new KeptOnSimulated(START, 0, NARROW);
     play(machine, [{ kind: 'reads', count: 1000, apart: us(1) }], () => {});
