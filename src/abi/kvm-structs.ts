@@ -2,7 +2,7 @@
  * The structures that KVM's ioctls take and give, on x86-64: fields and sizes only. `address` fields are addresses in
  * this process, `guest...` fields addresses in the guest's memory; both are u64.
  */
-import type { Layout, Struct } from './struct.ts';
+import type { Struct } from './struct.ts';
 
 export const KVM_USERSPACE_MEMORY_REGION_BYTES = 32;
 export const KVM_USERSPACE_MEMORY_REGION_LAYOUT = {
@@ -137,9 +137,3 @@ export const KVM_MSR_FILTER_WRITE = 2;
 export const KVM_MSR_EXIT_REASON_INVAL = 1;
 export const KVM_MSR_EXIT_REASON_UNKNOWN = 2;
 export const KVM_MSR_EXIT_REASON_FILTER = 4;
-
-/** A value of `layout` with every field zero. */
-export function zeroOf<const L extends Layout>(layout: L): Struct<L> {
-  const zeros = Object.entries(layout).map(([name, [type]]) => [name, type === 'u64' || type === 's64' ? 0n : 0]);
-  return Object.fromEntries(zeros) as Struct<L>;
-}

@@ -1,5 +1,5 @@
 /** Finds where in a memory image a record may begin: the rules of guest/plausible.ts, the cheap ones first and fast. */
-import { PVTI, PVTI_BYTES } from '../../abi/pvti.ts';
+import { PVTI } from '../../abi/pvti.ts';
 
 /** Bits of the last word that are 0 in every record: the padding and all flags but two. The shift is its lowest byte. */
 const ZERO_BITS = 0xffff_fc00 | 0;
@@ -19,5 +19,3 @@ export function nextCandidate(memory: Int32Array, from: number, words: number): 
   }
   return -1;
 }
-
-export const PVTI_WORDS = PVTI_BYTES / 4;
