@@ -4,17 +4,16 @@
  *
  *   off by  <=  |our line - the kernel's, as measured|  +  half the reading's width  +  errorPpb * age
  *
+ * where errorPpb is what the kernel's pace may be off by (kernel-pace.ts).
+ *
  * A line begins where the last one is at that moment; what it is off by is made good through its rate. It begins further on
  * where it is behind by more than a rate could make good soon (somebody set the clock, or the machine slept), and never
  * further back: a clock that was set back goes at half speed until it has been caught up with.
- *
- * Where two samples show that the kernel's pace has changed by more than a line allows for (a daemon may slew it by a tenth, or
- * somebody set it), nothing is known of it until two intervals agree: until then a line says that it may be off by as much as
- * the kernel can be made to go faster or slower.
  */
 import type { CLOCK_MODE, ClockBase } from '../abi/clock-base.ts';
 import { clampedToBase, cyclesApart } from '../guest/clock-base.ts';
 import { NSEC_PER_SEC } from '../scale/timespec.ts';
+import { KernelPace, PACE_AT_MOST, type Sighting } from './kernel-pace.ts';
 
 /** The kernel's clock, read between two readings of the counter. */
 export interface Sample {
@@ -37,11 +36,6 @@ export interface Takeover {
 export const POLICY = {
   /** How long a base is used. */
   validNs: 500_000,
-  /**
-   * How much faster or slower than measured the kernel's clock may have become since. What adjtimex allows by the frequency:
-   * from 500 ppm slow to 500 ppm fast in one call. What it allows by the tick's length is more, and is noticed at the next sample.
-   */
-  errorPpb: 1_000_000,
   /** What a line is off by it makes good within this time: more than it is used for, so it never makes good too much. */
   slewNs: 2_000_000,
   /** What is behind by more begins further on. */
@@ -53,84 +47,57 @@ const HALF_SPEED = 0.5;
 const LINE_GOES_ON = 4n;
 /** Rounding: of the kernel's ns, of ours, of cycles that are halved. */
 const ROUNDING_NS = 2;
-/** A rate is taken from two samples that give it to this, and the older one is given up where they give it better still. */
-const RATE_KNOWN_TO = 5e-6;
-const RATE_SETTLED = 1e-7;
 /** A line that is off by so many halves of a sample's width was told a rate that is not the kernel's any more. */
 const SURPRISE = 4;
-/** Two samples that say more than this are not of one line: somebody set the clock in between. */
-const RATE_AT_MOST = 2e-3;
-/** By how much adjtimex can make the kernel's clock faster or slower, with the tick's length and all: a tenth, and some more. */
-const PACE_AT_MOST = 0.12;
 const MOST_SHIFT = 32;
 
-/** The kernel's pace between two samples: ns a cycle, to within so large a part of it. */
-interface Pace {
-  readonly nsPerCycle: number;
-  readonly uncertain: number;
-}
-
-interface Middle {
-  readonly cycles: bigint;
-  readonly ns: bigint;
-  /** The true time at `cycles` is `ns`, give or take so much. */
-  readonly halfNs: number;
-}
-
 export class Discipline {
-  readonly #nominal: number;
-  readonly #shift: number;
   readonly #mode: number;
-  #nsPerCycle: number;
-  #anchor: Middle | undefined;
-  /** The rate was taken from it. */
-  #anchorIsUsed = false;
-  #latest: Middle | undefined;
-  /** What the last two samples said, where the lines do not know that pace yet. */
-  #unsettled: Pace | undefined;
+  readonly #pace: KernelPace;
+  readonly #shift: number;
 
   /** `nsPerCycle`: the counter's rate, to 500 ppm or so. */
   constructor(mode: typeof CLOCK_MODE.TSC | typeof CLOCK_MODE.PVCLOCK, nsPerCycle: number) {
     this.#mode = mode;
-    this.#nominal = nsPerCycle;
-    this.#nsPerCycle = nsPerCycle;
-    this.#shift = Math.min(
-      MOST_SHIFT,
-      Math.floor(Math.log2(2 ** 32 / (nsPerCycle * (1 + PACE_AT_MOST) * (1 + RATE_AT_MOST)))),
-    );
+    this.#pace = new KernelPace(nsPerCycle);
+    const fastest = nsPerCycle * (1 + PACE_AT_MOST) * (1 + POLICY.stepNs / POLICY.slewNs);
+    this.#shift = Math.min(MOST_SHIFT, Math.floor(Math.log2(2 ** 32 / fastest)));
   }
 
   /** ns a cycle, as far as it is known. */
   get nsPerCycle(): number {
-    return this.#nsPerCycle;
+    return this.#pace.nsPerCycle;
   }
 
   /** How far the kernel's clock is known from this sample alone, in ns: half its width. */
   halfNs({ before, after }: Sample): number {
-    return (Number(after - before) * this.#nsPerCycle) / 2 + ROUNDING_NS;
+    return (Number(after - before) * this.nsPerCycle) / 2 + ROUNDING_NS;
   }
 
   /** The base of the line from `takeover` on. */
   next(sample: Sample, { cycles, last, floorNs }: Takeover): ClockBase {
     const halfNs = this.halfNs(sample);
-    const middle = { cycles: sample.before + (sample.after - sample.before) / 2n, ns: sample.kernelNs, halfNs };
-    const errorPpb = this.#watchPace(middle);
-    this.#learnRate(middle);
+    const middle: Sighting = {
+      cycles: sample.before + (sample.after - sample.before) / 2n,
+      ns: sample.kernelNs,
+      halfNs,
+    };
+    const errorPpb = this.#pace.see(middle);
     const bits = BigInt(this.#shift);
     const ageCycles = Number(cycles - middle.cycles);
-    const agedNs = (ageCycles * this.#nsPerCycle * errorPpb) / 1e9;
+    const agedNs = (ageCycles * this.nsPerCycle * errorPpb) / 1e9;
     const target = (middle.ns << bits) + this.#shifted(ageCycles);
     const own = last === undefined ? target : shiftedAt(last, cycles, this.#mult(-HALF_SPEED));
     const behindNs = Number(target - own) / 2 ** this.#shift;
     const begin = behindNs > POLICY.stepNs ? target : own;
     const start = floorNs === undefined || begin > floorNs << bits ? begin : floorNs << bits;
     const offNs = Number(target - start) / 2 ** this.#shift;
-    if (Math.abs(offNs) > SURPRISE * halfNs && this.#anchorIsUsed) this.#anchorAt(middle);
+    if (Math.abs(offNs) > SURPRISE * halfNs) this.#pace.doubt(middle);
     const correction = Math.abs(offNs) <= halfNs ? 0 : Math.max(offNs / POLICY.slewNs, -HALF_SPEED);
     return {
       mode: this.#mode,
       cycleLast: cycles,
-      validCycles: BigInt(Math.floor(POLICY.validNs / this.#nsPerCycle)),
+      validCycles: BigInt(Math.floor(POLICY.validNs / this.nsPerCycle)),
       mult: this.#mult(correction),
       shift: this.#shift,
       ...inSeconds(start, NSEC_PER_SEC << bits),
@@ -140,62 +107,12 @@ export class Discipline {
   }
 
   #mult(correction: number): number {
-    return Math.round(this.#nsPerCycle * (1 + correction) * 2 ** this.#shift);
+    return Math.round(this.nsPerCycle * (1 + correction) * 2 ** this.#shift);
   }
 
   #shifted(cycles: number): bigint {
-    return BigInt(Math.round(cycles * this.#nsPerCycle * 2 ** this.#shift));
+    return BigInt(Math.round(cycles * this.nsPerCycle * 2 ** this.#shift));
   }
-
-  /** Holds the pace since the sample before to that of the lines. Returns how far the next one may be off it, in parts in 10^9. */
-  #watchPace(middle: Middle): number {
-    const pace = this.#latest === undefined ? undefined : this.#paceBetween(this.#latest, middle);
-    this.#latest = middle;
-    const before = this.#unsettled;
-    this.#unsettled = undefined;
-    if (pace === undefined || isSame(pace, { nsPerCycle: this.#nsPerCycle, uncertain: 0 })) return POLICY.errorPpb;
-    if (before !== undefined && isSame(pace, before) && Math.abs(pace.nsPerCycle / this.#nominal - 1) <= PACE_AT_MOST) {
-      this.#nsPerCycle = pace.nsPerCycle;
-      this.#anchorAt(middle);
-      return POLICY.errorPpb + Math.ceil(pace.uncertain * 1e9);
-    }
-    this.#unsettled = pace;
-    return 2 * PACE_AT_MOST * 1e9; // from the one end to the other
-  }
-
-  #paceBetween(from: Middle, to: Middle): Pace | undefined {
-    const cycles = Number(to.cycles - from.cycles);
-    if (cycles <= 0) return undefined; // the counter was set back
-    return {
-      nsPerCycle: Number(to.ns - from.ns) / cycles,
-      uncertain: (from.halfNs + to.halfNs) / (cycles * this.#nominal),
-    };
-  }
-
-  /** The kernel's rate, between this sample and an older one. */
-  #learnRate(middle: Middle): void {
-    const cycles = this.#anchor === undefined ? 0 : Number(middle.cycles - this.#anchor.cycles);
-    const nsPerCycle = cycles > 0 ? Number(middle.ns - this.#anchor!.ns) / cycles : 0;
-    if (Math.abs(nsPerCycle / this.#nominal - 1) > RATE_AT_MOST) {
-      this.#anchorAt(middle);
-      return;
-    }
-    const uncertain = (middle.halfNs + this.#anchor!.halfNs) / (cycles * this.#nominal);
-    if (uncertain > RATE_KNOWN_TO) return;
-    this.#nsPerCycle = nsPerCycle;
-    this.#anchorIsUsed = true;
-    if (uncertain <= RATE_SETTLED) this.#anchorAt(middle);
-  }
-
-  #anchorAt(middle: Middle): void {
-    this.#anchor = middle;
-    this.#anchorIsUsed = false;
-  }
-}
-
-/** As far as both are known, and as far as a line allows for. */
-function isSame(one: Pace, other: Pace): boolean {
-  return Math.abs(one.nsPerCycle / other.nsPerCycle - 1) <= one.uncertain + other.uncertain + POLICY.errorPpb / 1e9;
 }
 
 /** The latest that a base gives. */

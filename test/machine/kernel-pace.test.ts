@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ALLOWED_PPB, KernelPace, PACE_AT_MOST } from '../../src/machine/kernel-pace.ts';
+
+const NOMINAL = 0.5;
+/** Half a millisecond. */
+const APART = 1_000_000n;
+const UNSETTLED_PPB = 2 * PACE_AT_MOST * 1e9;
+
+/** A kernel's clock that is seen every half millisecond, each time to 30 ns. */
+function watched() {
+  const pace = new KernelPace(NOMINAL);
+  let [cycles, ns] = [1n << 40n, 5_000_000_000n];
+  const see = (ppm: number, stepNs = 0n): number => {
+    cycles += APART;
+    ns += BigInt(Math.round(Number(APART) * NOMINAL * (1 + ppm * 1e-6))) + stepNs;
+    return pace.see({ cycles, ns, halfNs: 30 });
+  };
+  const setBack = () => {
+    cycles -= 1n << 39n;
+  };
+  const ppm = () => (pace.nsPerCycle / NOMINAL - 1) * 1e6;
+  return { see, setBack, ppm };
+}
+
+describe('KernelPace', () => {
+  test('see() allows for what the frequency of the clock may do, and knows its rate to 5 ppm after 12 ms', () => {
+    const { see, ppm } = watched();
+    for (let i = 0; i < 30; i++) assert.equal(see(40), ALLOWED_PPB);
+    assert.ok(Math.abs(ppm() - 40) < 5, `${ppm()}`);
+  });
+
+  test('see() knows nothing for one interval when the pace changes by a tenth, and the new pace when the next agrees', () => {
+    const { see, ppm } = watched();
+    for (let i = 0; i < 100; i++) see(0);
+    for (const slew of [83_000, -100_000, 0]) {
+      assert.equal(see(slew), UNSETTLED_PPB);
+      const errorPpb = see(slew);
+      assert.ok(errorPpb > ALLOWED_PPB && errorPpb < 1.2 * ALLOWED_PPB, `${errorPpb}`);
+      assert.ok(Math.abs(ppm() - slew) < 120, `${ppm()} for ${slew}`);
+      assert.equal(see(slew), ALLOWED_PPB);
+    }
+  });
+
+  test('see() does not take a step for a pace, nor two of them, nor what no kernel can do', () => {
+    const { see, ppm } = watched();
+    for (let i = 0; i < 100; i++) see(0);
+    for (const stepNs of [1_000_000n, -300_000n, 60n * 1_000_000_000n]) {
+      assert.equal(see(0, stepNs), UNSETTLED_PPB);
+      assert.equal(see(0), ALLOWED_PPB);
+    }
+    for (let i = 0; i < 3; i++) assert.equal(see(500_000), UNSETTLED_PPB);
+    assert.ok(Math.abs(ppm()) < 1, `${ppm()}`);
+  });
+
+  test('see() begins anew where the counter was set back', () => {
+    const { see, setBack, ppm } = watched();
+    for (let i = 0; i < 100; i++) see(40);
+    setBack();
+    for (let i = 0; i < 100; i++) assert.equal(see(40), ALLOWED_PPB);
+    assert.ok(Math.abs(ppm() - 40) < 5, `${ppm()}`);
+  });
+});
