@@ -76,8 +76,8 @@ function settled(cpu: GuestCpu): string | undefined {
 const UNSTABLE = 2n ** 64n - 1n;
 const RATE_WINDOW_NS = 100_000n;
 
-/** Says so where the clock does not advance as hrtime does: bracketed, so that a pause in between does no harm. */
-function rateAgainstHrtime(read: () => bigint): string | undefined {
+/** Says so where the clock does not advance as hrtime does: bracketed, so that a pause in between does no harm. `read`: ns. */
+export function rateAgainstHrtime(read: () => bigint): string | undefined {
   const hrtime = process.hrtime.bigint;
   const bracket = () => ({ before: hrtime(), ns: read(), after: hrtime() });
   const first = bracket();

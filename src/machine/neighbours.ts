@@ -4,11 +4,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { HYPERV_UNIT_NS } from '../abi/hyperv.ts';
 import { VMCLOCK_BYTES } from '../abi/vmclock.ts';
 import type { GuestCpu } from '../guest/cpu.ts';
 import { readHypervPage } from '../guest/hyperv.ts';
 import { isVmclock, readVmclock, type VmclockTime } from '../guest/vmclock.ts';
 import { loadClock } from './clock-image.ts';
+import { rateAgainstHrtime } from './live.ts';
 import { pageCpu } from './page-cpu.ts';
 import {
   isUnavailable,
@@ -22,7 +24,7 @@ import {
   SystemCallError,
   type Unavailable,
 } from './sys.ts';
-import { pageFromMaps } from './vvar.ts';
+import { hypervPageFromMaps } from './vvar.ts';
 
 const VMCLOCK_DEVICE = '/dev/vmclock0';
 
@@ -117,7 +119,7 @@ export function openHypervPage(): HypervPage | Unavailable {
   return hypervPageAt(sys, address);
 }
 
-/** The page at `address`, which may be anything: a page that cannot be read, or that is not valid, is refused. */
+/** The page at `address`, which may be anything: one that cannot be read, is not valid, or is no clock is refused. */
 export function hypervPageAt(sys: Sys, address: bigint): HypervPage | Unavailable {
   if (!sys.readable(address, PAGE_BYTES)) {
     return {
@@ -127,13 +129,14 @@ export function hypervPageAt(sys: Sys, address: bigint): HypervPage | Unavailabl
   }
   const cpu = pageCpu(sys.view(address, PAGE_BYTES), loadClock(sys));
   const read = () => readHypervPage(cpu, 0);
-  return read() === undefined ? { unavailable: "Hyper-V's page says that it is not valid" } : { read };
+  if (read() === undefined) return { unavailable: "Hyper-V's page says that it is not valid" };
+  const rate = rateAgainstHrtime(() => (read() ?? 0n) * BigInt(HYPERV_UNIT_NS));
+  return rate === undefined ? { read } : { unavailable: `what should be Hyper-V's page is no clock: ${rate}` };
 }
 
 function hypervAddress(): bigint | undefined {
   try {
-    const records = pageFromMaps(readFileSync('/proc/self/maps', 'utf8'), release());
-    return records === undefined ? undefined : records.address + BigInt(PAGE_BYTES);
+    return hypervPageFromMaps(readFileSync('/proc/self/maps', 'utf8'), release());
   } catch {
     return undefined;
   }

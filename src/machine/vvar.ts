@@ -4,6 +4,8 @@
  *   Linux 6.13 and later   [vvar_vclock], first page
  *   Linux 4.5 to 6.12      [vvar], second page
  *
+ * The page behind it is Hyper-V's, where the mapping goes on to there (since Linux 4.12).
+ *
  * The kernel backs the page only where kvm-clock was used since boot; elsewhere a load is SIGBUS. So nothing is loaded
  * from it before the kernel itself has copied from it on our behalf. What else these mappings hold is nobody's interface.
  */
@@ -24,20 +26,33 @@ const OWN_MAPPING_SINCE = [6, 13] as const;
 
 /** The page's place by /proc/self/maps, given as text, on a kernel of `release` ("6.18.44-..."). */
 export function pageFromMaps(maps: string, release: string): VvarPage | undefined {
+  const pages = clockPages(maps, release);
+  return pages === undefined ? undefined : { address: pages.start, where: pages.where };
+}
+
+/** Where Hyper-V's page is, likewise. */
+export function hypervPageFromMaps(maps: string, release: string): bigint | undefined {
+  const pages = clockPages(maps, release);
+  const address = pages === undefined ? undefined : pages.start + BigInt(PAGE_BYTES);
+  return address === undefined || address >= pages!.end ? undefined : address;
+}
+
+/** From the page of records on to the end of its mapping. */
+function clockPages(maps: string, release: string): { start: bigint; end: bigint; where: string } | undefined {
   const found = new Map<string, { start: bigint; end: bigint }>();
   for (const line of maps.split('\n')) {
     const match = MAPPING.exec(line);
     if (match !== null) found.set(match[3]!, { start: BigInt(`0x${match[1]}`), end: BigInt(`0x${match[2]}`) });
   }
   const vclock = found.get('vvar_vclock');
-  if (vclock !== undefined) return { address: vclock.start, where: '[vvar_vclock], page 0' };
+  if (vclock !== undefined) return { ...vclock, where: '[vvar_vclock], page 0' };
   const [major = 0, minor = 0] = release.split('.').map((part) => Number.parseInt(part, 10));
   const [sinceMajor, sinceMinor] = OWN_MAPPING_SINCE;
   if (major > sinceMajor || (major === sinceMajor && minor >= sinceMinor)) return undefined;
   const vvar = found.get('vvar');
   const second = vvar === undefined ? undefined : vvar.start + BigInt(PAGE_BYTES);
   if (second === undefined || second >= vvar!.end) return undefined;
-  return { address: second, where: '[vvar], page 1' };
+  return { start: second, end: vvar!.end, where: '[vvar], page 1' };
 }
 
 /** The page, known to be readable; or why there is none. */

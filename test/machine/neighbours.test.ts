@@ -16,8 +16,9 @@ import {
   type Vmclock,
 } from '../../src/abi/vmclock.ts';
 import { utcNs } from '../../src/guest/vmclock.ts';
+import { loadClock } from '../../src/machine/clock-image.ts';
 import { hypervPageAt, openHypervPage, openVmclock } from '../../src/machine/neighbours.ts';
-import { isUnavailable } from '../../src/machine/sys.ts';
+import { isUnavailable, type Sys } from '../../src/machine/sys.ts';
 import { sysHere } from './live-here.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'kvmclock-'));
@@ -104,6 +105,17 @@ test("openVmclock() opens this machine's own device when there is one", (t) => {
   clock.close();
 });
 
+/** The rate of this machine's TSC. */
+function cyclesInSecond(sys: Sys): bigint {
+  const { kvmclock_rdtsc_ordered: rdtsc } = loadClock(sys);
+  const look = () => ({ ns: process.hrtime.bigint(), tsc: rdtsc() });
+  look();
+  const first = look();
+  while (look().ns - first.ns < 20_000_000n);
+  const last = look();
+  return ((last.tsc - first.tsc) * 1_000_000_000n) / (last.ns - first.ns);
+}
+
 test('hypervPageAt() reads a valid page and refuses one that is not valid, or not there', () => {
   const sys = sysHere();
   const page = new Uint8Array(8192);
@@ -112,7 +124,9 @@ test('hypervPageAt() reads a valid page and refuses one that is not valid, or no
   const view = new DataView(page.buffer, at);
   assert.match(reason(hypervPageAt(sys, address)), /not valid/);
   view.setUint32(HYPERV_TSC_PAGE.sequence, 1, true);
-  view.setBigUint64(HYPERV_TSC_PAGE.scale, 2n ** 64n / 260n, true); // 100 ns at 2.6 GHz
+  view.setBigUint64(HYPERV_TSC_PAGE.scale, 2n ** 64n / 26n, true);
+  assert.match(reason(hypervPageAt(sys, address)), /is no clock: it advanced \d+ ns while/);
+  view.setBigUint64(HYPERV_TSC_PAGE.scale, (10_000_000n << 64n) / cyclesInSecond(sys), true);
   const hyperv = hypervPageAt(sys, address);
   assert.ok(!isUnavailable(hyperv));
   const first = hyperv.read()!;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pageFromMaps } from '../../src/machine/vvar.ts';
+import { hypervPageFromMaps, pageFromMaps } from '../../src/machine/vvar.ts';
 
 const NEW = `7fddee849000-7fddee84d000 r--p 00000000 00:00 0                          [vvar]
 7fddee84d000-7fddee84f000 r--p 00000000 00:00 0                          [vvar_vclock]
@@ -25,4 +25,12 @@ test('pageFromMaps() finds nothing when [vvar] is a single page, absent, of a ke
   assert.equal(pageFromMaps(OLD, '7.0.0'), undefined);
   assert.equal(pageFromMaps('', '5.15.0'), undefined);
   assert.equal(pageFromMaps('[vvar] [vvar_vclock]\n\0\xff', '5.15.0'), undefined);
+});
+
+test("hypervPageFromMaps() takes the page behind the records', and nothing where their mapping ends", () => {
+  assert.equal(hypervPageFromMaps(NEW, '6.13.0'), 0x7fddee84e000n);
+  assert.equal(hypervPageFromMaps(NEW.replace('7fddee84f000 r--p', '7fddee84e000 r--p'), '6.13.0'), undefined);
+  assert.equal(hypervPageFromMaps(OLD, '6.12.0'), 0x7ffd1d7f4000n);
+  assert.equal(hypervPageFromMaps(OLD.replace('7ffd1d7f6000 r--p', '7ffd1d7f4000 r--p'), '4.9.0'), undefined);
+  assert.equal(hypervPageFromMaps('', '5.15.0'), undefined);
 });
