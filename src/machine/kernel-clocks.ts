@@ -2,6 +2,8 @@
 
 export type ClockName = 'realtime' | 'monotonic' | 'boottime' | 'monotonicRaw';
 
+const NAMES: readonly string[] = ['realtime', 'monotonic', 'boottime', 'monotonicRaw'] satisfies ClockName[];
+
 /** Each of these reads one of the kernel's clocks to within `errorBoundNs`, and never gives less than before in this thread. */
 export interface KernelClocks {
   /** CLOCK_REALTIME: since 1970-01-01 UTC. A clock that is set back goes at half speed until it has been caught up with. */
@@ -12,6 +14,15 @@ export interface KernelClocks {
   readonly boottime: () => bigint;
   /** CLOCK_MONOTONIC_RAW: since the boot, at the pace of the hardware. */
   readonly monotonicRaw: () => bigint;
-  /** By how many ns a reading just taken of this clock may lie before or behind what the kernel would have said. */
+  /**
+   * By how many ns a reading just taken of this clock may lie before or behind what the kernel would have said. Throws RangeError
+   * on any other name.
+   */
   errorBoundNs(clock: ClockName): number;
+}
+
+/** Throws RangeError on what is none of them. */
+export function checkClockName(name: string): void {
+  if (NAMES.includes(name)) return;
+  throw new RangeError(`errorBoundNs: there is ${NAMES.join(', ')}, got ${JSON.stringify(name) ?? String(name)}`);
 }

@@ -4,7 +4,7 @@
  */
 import { uptime } from 'node:os';
 import { type BoundedEpochClock, epochClock, type WallReading } from './epoch.ts';
-import type { KernelClocks } from './kernel-clocks.ts';
+import { checkClockName, type KernelClocks } from './kernel-clocks.ts';
 
 const NSEC_PER_MSEC = 1_000_000n;
 /** os.uptime() on Linux; elsewhere it may be whole seconds. */
@@ -20,6 +20,7 @@ export function nodeClocks(now: () => bigint): KernelClocks {
     boottime: () => boottime().epochNow(),
     monotonicRaw: now,
     errorBoundNs(clock) {
+      checkClockName(clock);
       if (clock === 'realtime') return realtime().errorBoundNs();
       if (clock === 'boottime') return boottime().errorBoundNs();
       return clock === 'monotonic' ? 0 : Number.POSITIVE_INFINITY;

@@ -8,7 +8,7 @@ import { NSEC_PER_SEC } from '../scale/timespec.ts';
 import { SAMPLE, SAMPLE_BYTES } from '../vdso/sample.ts';
 import type { Sample } from './discipline.ts';
 import { type ClockHost, KeptClock } from './kept-clock.ts';
-import type { ClockName, KernelClocks } from './kernel-clocks.ts';
+import { type ClockName, checkClockName, type KernelClocks } from './kernel-clocks.ts';
 import type { LiveMachine } from './live.ts';
 import { atomicLoads } from './loads.ts';
 import { vdsoClockGettime } from './vdso-symbol.ts';
@@ -79,7 +79,10 @@ export function openKernelClocks(live: LiveMachine, count: ClockHost['counting']
       const ns = kvmclock_monotonic_raw();
       return asked[0] === 0 ? ns : settle('monotonicRaw', ns);
     },
-    errorBoundNs: (clock) => kept[clock].errorBoundNs(),
+    errorBoundNs: (clock) => {
+      checkClockName(clock);
+      return kept[clock].errorBoundNs();
+    },
   };
 }
 

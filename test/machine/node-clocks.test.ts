@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME } from '../../src/abi/clock-id.ts';
-import type { ClockName } from '../../src/machine/kernel-clocks.ts';
+import { openClock } from '../../src/machine/clock.ts';
+import type { ClockName, KernelClocks } from '../../src/machine/kernel-clocks.ts';
 import { nodeClocks } from '../../src/machine/node-clocks.ts';
 import { sysHere } from './live-here.ts';
 
@@ -66,4 +67,20 @@ test('errorBoundNs() says what each is worth: nothing is known of CLOCK_MONOTONI
   const [realtime, monotonic, boottime, raw] = bounds as [number, number, number, number];
   assert.ok(realtime >= 1e6 && boottime >= 10e6);
   assert.deepEqual([monotonic, raw], [0, Number.POSITIVE_INFINITY]);
+});
+
+test('errorBoundNs() refuses what is no clock of these, in one line, wherever the clocks come from', () => {
+  const clocks: Pick<KernelClocks, 'errorBoundNs'>[] = [nodeClocks(process.hrtime.bigint), openClock()];
+  for (const { errorBoundNs } of clocks) {
+    for (const [name, said] of [
+      ['tai', '"tai"'],
+      ['constructor', '"constructor"'],
+      [undefined, 'undefined'],
+    ] as const) {
+      assert.throws(() => errorBoundNs(name as ClockName), {
+        name: 'RangeError',
+        message: `errorBoundNs: there is realtime, monotonic, boottime, monotonicRaw, got ${said}`,
+      });
+    }
+  }
 });
