@@ -2,7 +2,9 @@
  * One VM's clock behind one object: what a VMM calls at each exit, and its owner now and then.
  *
  * A VM that is served by several threads has one object in each, all over the same words: `createKvm` in the first, `attachKvm` in
- * the others. The object itself keeps nothing.
+ * the others. The object itself keeps nothing. Whatever updates the VM-wide copy (`refresh`, `setClock`, what happens to the host,
+ * an `enter` that finds an update asked for) waits until every vCPU is out of the guest: never call it on a thread whose
+ * own vCPU is in.
  */
 import type { KvmClockData } from '../abi/kvm-clock-data.ts';
 import type { Pvti } from '../abi/pvti.ts';
@@ -25,7 +27,7 @@ import { restoreClock, type SavedClock, saveClock, type TimeAway } from './save.
 import type { BoundedMemory } from './shared-memory.ts';
 import { readTsc, writeTsc, writeTscOffset } from './tsc.ts';
 import { hostRateChanged, initTscHz, setTscHz } from './tsc-rate.ts';
-import { CLOCK_FEATURES, hostTscHz, isCreated, type KvmVm } from './vm.ts';
+import { CLOCK_FEATURES, hostTscHz, isCreated, type KvmVm, underLock } from './vm.ts';
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
 export interface KvmOptions {
@@ -82,9 +84,12 @@ export function attachKvm(options: KvmOptions) {
 
     /** Brings `vcpu` into being: its TSC begins at 0, or where the others are. */
     createVcpu: (vcpu: number): void => createVcpu(vm, vcpu, options.tscHz),
-    /** Returns once `vcpu` may run guest code: call it before each run. Sleeps while an update holds the vCPU out. */
+    /**
+     * Returns once `vcpu` may run guest code: call it before each run. Sleeps while an update holds the vCPU out, and goes
+     * round while its TSC's rate is not known.
+     */
     enter: (vcpu: number): void => enter(cpu, setup, at(vcpu), next),
-    /** The same without sleeping: false where it may not run yet. */
+    /** The same without waiting for either: false where it may not run yet. */
     tryEnter: (vcpu: number): boolean => tryEnter(cpu, setup, at(vcpu), next),
     /** `vcpu` has left the guest: call it after each run. */
     leave: (vcpu: number): void => leaveGuest(vm, at(vcpu)),
@@ -153,9 +158,11 @@ function createVcpu(vm: KvmVm, vcpu: number, tscHz: bigint | undefined): void {
   cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscRatio), TSC_RATIO_ONE);
   if (tscHz !== undefined) initTscHz(vm, vcpu, tscHz);
   else if (hostHz > 0n) initTscHz(vm, vcpu, hostHz); // 0: not known yet, hostRateChanged will tell
-  cpu.store32(vcpuWord(vcpu, VCPU_WORDS.created), 1);
-  const online = vmWord(VM_WORDS.onlineVcpus);
-  cpu.store32(online, cpu.load32(online) + 1);
+  underLock(vm, () => {
+    cpu.store32(vcpuWord(vcpu, VCPU_WORDS.created), 1);
+    const online = vmWord(VM_WORDS.onlineVcpus);
+    cpu.store32(online, cpu.load32(online) + 1);
+  });
   writeTsc(vm, vcpu, 0n, 'creation');
   request(cpu, vcpu, REQUEST.GLOBAL_CLOCK_UPDATE, false); // as at its first load onto a processor
 }

@@ -99,7 +99,8 @@ function isOld(msr: number): boolean {
 export function writeSystemTime(vm: KvmVm, vcpu: number, msr: number, value: bigint, writer: MsrWriter): MsrOutcome {
   const { cpu } = vm;
   const kept = isKept(value);
-  const outcome = kept ? checkAddress(vm, { vcpu, msr, value, address: addressOf(value) }, PVTI_BYTES) : 'written';
+  const asked = { vcpu, msr, value, address: addressOf(value) };
+  const outcome = kept ? checkAddress(vm, asked, PVTI_BYTES, vm.flavour.straddlingRecord) : 'written';
   if (outcome === 'refused') return 'refused';
   // KVM's cache turns such an address down before it lets go of the one that it has: the record stays where it was.
   const stays = kept && outcome === 'dropped' && problemOf(vm, addressOf(value), PVTI_BYTES) === 'crosses a page';
@@ -125,7 +126,9 @@ function noteOldMsr(vm: KvmVm, old: boolean): void {
 /** The wall clock is written now and never again, until the guest asks again. Address 0 asks for nothing. */
 function writeWallClock(vm: KvmVm, vcpu: number, msr: number, value: bigint): MsrOutcome {
   const address = Number(value);
-  const outcome = value === 0n ? 'dropped' : checkAddress(vm, { vcpu, msr, value, address }, WALL_CLOCK_BYTES);
+  const asked = { vcpu, msr, value, address };
+  const straddling = vm.flavour.straddlingRecord === 'refused' ? 'refused' : 'written'; // KVM writes it without the cache
+  const outcome = value === 0n ? 'dropped' : checkAddress(vm, asked, WALL_CLOCK_BYTES, straddling);
   if (outcome === 'refused') return 'refused';
   vm.cpu.store64(vmWord(VM_WORDS.wallClockMsr), value);
   if (outcome === 'written') underLock(vm, () => publishWallClock(vm.cpu, address, wallEpochNs(vm))); // one writer at a time
@@ -162,17 +165,20 @@ function writeReferenceTsc(vm: KvmVm, vcpu: number, value: bigint): MsrOutcome {
 
 const PAGE_BYTES = 4096;
 
-/** What becomes of a structure at that address; anything that is wrong with it is reported, whatever the flavour does. */
+/**
+ * What becomes of a structure at that address; anything that is wrong with it is reported, whatever the flavour does.
+ * `straddling`: what becomes of it across two pages.
+ */
 function checkAddress(
   vm: KvmVm,
   asked: Pick<AddressReport, 'vcpu' | 'msr' | 'value' | 'address'>,
   bytes: number,
+  straddling: AddressReport['outcome'],
 ): AddressReport['outcome'] {
   const problem = problemOf(vm, asked.address, bytes);
   if (problem === undefined) return 'written';
-  const { straddlingRecord } = vm.flavour;
-  const kvm = problem === 'misaligned' ? 'written' : problem === 'no memory there' ? 'dropped' : straddlingRecord;
-  const outcome = straddlingRecord === 'refused' ? 'refused' : kvm;
+  const kvm = problem === 'misaligned' ? 'written' : problem === 'no memory there' ? 'dropped' : straddling;
+  const outcome = vm.flavour.straddlingRecord === 'refused' ? 'refused' : kvm;
   vm.events.badAddress({ ...asked, problem, outcome });
   return outcome;
 }

@@ -15,7 +15,7 @@ import { judge } from './master-clock.ts';
 import { REQUEST } from './request-bits.ts';
 import { request } from './requests.ts';
 import { type KvmVm, underLock } from './vm.ts';
-import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
+import { TIME_SCALE_CATCH_UP, VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
 const USEC_PER_SEC = 1_000_000n;
 const u64 = (value: bigint): bigint => BigInt.asUintN(64, value);
@@ -140,9 +140,22 @@ function noteWrite(vm: KvmVm, vcpu: number, write: TscWrite): void {
   const moved = !write.first && cpu.load64(tscOffset) !== write.offset;
   cpu.store64(tscOffset, write.offset);
   cpu.store32(vcpuWord(vcpu, VCPU_WORDS.tscGeneration), cpu.load32(generation));
+  if (vm.flavour.tscKnown === 'compares') endCatchUpOfMove(vm, vcpu);
   cpu.store64(vcpuWord(vcpu, VCPU_WORDS.thisTscNs), cpu.load64(vmWord(VM_WORDS.generationNs)));
   cpu.store64(vcpuWord(vcpu, VCPU_WORDS.thisTscWrite), cpu.load64(vmWord(VM_WORDS.generationWrite)));
   track(vm, vcpu, { newGeneration: !write.matched, moved });
+}
+
+/**
+ * A vCPU that moved where TSCs could not be compared is caught up from then on. Where they can be again, its TSC counts
+ * from what is written: ours then lets it be, so that the VM can be stable once more. KVM never does.
+ */
+function endCatchUpOfMove(vm: KvmVm, vcpu: number): void {
+  const { cpu } = vm;
+  const always = cpu.load32(vcpuWord(vcpu, VCPU_WORDS.alwaysCatchUp)) === 1;
+  if (always || vm.hostClock.sample() === undefined) return;
+  const timeScale = vcpuWord(vcpu, VCPU_WORDS.timeScale);
+  cpu.store64(timeScale, cpu.load64(timeScale) & ~TIME_SCALE_CATCH_UP);
 }
 
 /**

@@ -77,6 +77,21 @@ test('a vCPU that moves where TSCs cannot be compared goes on from the TSC that 
   assert.equal(vm.hypervisor.readTsc(0) - last, 2_000n);
 });
 
+test('a VM whose vCPUs moved where TSCs could not be compared is stable again once they can be and are set alike', () => {
+  const vm = world();
+  vm.host.keepTimeByTsc(false);
+  vm.hypervisor.hostClocksourceChanged();
+  vm.runAll();
+  for (const vcpu of [0, 1]) vm.hypervisor.vcpuMoved(vcpu, vm.hypervisor.readTsc(vcpu) + BigInt(vcpu));
+  vm.host.keepTimeByTsc(true);
+  vm.hypervisor.hostClocksourceChanged();
+  vm.runAll();
+  assert.deepEqual(stable(vm), [0, 0]);
+  for (const vcpu of [0, 1]) vm.hypervisor.setTscOffset(vcpu, 5n);
+  vm.runAll();
+  assert.deepEqual(stable(vm), [1, 1]);
+});
+
 /** The host sleeps for `sleptNs` and wakes with its TSC at `tsc`. */
 function sleep(vm: World, sleptNs: bigint, tsc: bigint): void {
   vm.hypervisor.hostSuspending();
