@@ -57,6 +57,7 @@ interface Stretch {
 
 class SharedMemory implements HostCpu, BoundedMemory {
   readonly #own: Stretch;
+  readonly #ownEnd: number;
   readonly #guest: readonly Stretch[];
   readonly #clock: Pick<HostClock, 'tsc' | 'ns'>;
   readonly #kick: ((vcpu: number) => void) | undefined;
@@ -66,6 +67,7 @@ class SharedMemory implements HostCpu, BoundedMemory {
     const { memory } = options;
     this.#guest = ('byteLength' in memory ? [{ address: 0, buffer: memory }] : memory).map(stretchOf);
     this.#own = stretchOf({ address: HYPERVISOR_WORDS, buffer: options.words });
+    this.#ownEnd = HYPERVISOR_WORDS + this.#own.bytes;
     this.#clock = options.hostClock;
     this.#kick = options.kick?.bind(options);
   }
@@ -152,7 +154,7 @@ class SharedMemory implements HostCpu, BoundedMemory {
 
   #stretch(address: number, bytes: number): Stretch {
     if (address >= HYPERVISOR_WORDS) {
-      if (address + bytes <= HYPERVISOR_WORDS + this.#own.bytes) return this.#own;
+      if (address + bytes <= this.#ownEnd) return this.#own;
       throw new RangeError('words: too few for that many vCPUs; createWords() makes as many as a VM needs');
     }
     for (const region of this.#guest) if (within(region, address, bytes)) return region;
