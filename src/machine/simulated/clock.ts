@@ -15,8 +15,11 @@ export const SIMULATED_TSC_HZ = 2_600_000_000n;
 const NSEC_PER_SEC = 1_000_000_000n;
 const NSEC_PER_MSEC = 1_000_000n;
 
-/** `tscHz`: cycles of the host's TSC in a second, 1 or more. */
+/** `tscHz`: cycles of the host's TSC in a second, a bigint of 1 or more; else RangeError. */
 export function simulatedClock(tscHz: bigint = SIMULATED_TSC_HZ): HostClock {
+  if (typeof tscHz !== 'bigint' || tscHz < 1n) {
+    throw new RangeError(`simulatedClock: tscHz takes a bigint of 1 or more, got ${tscHz}`);
+  }
   const now = process.hrtime.bigint;
   const common = greatestCommonDivisor(tscHz, NSEC_PER_SEC); // a smaller product is a faster one
   const cycles = tscHz / common;

@@ -29,6 +29,9 @@ export const endless = (): Reader => () => {
   for (;;);
 };
 
+/** Ends its thread at its first call. */
+export const ending = (): Reader => () => process.exit(3);
+
 /** Fails at its first call. */
 export const failing = (): Reader => () => {
   throw new Error('this reader fails');

@@ -32,3 +32,12 @@ test('realtimeNs() is the time of day', () => {
   const ns = simulatedClock().realtimeNs();
   assert.ok(ns >= BigInt(before) * 1_000_000n && ns <= BigInt(Date.now()) * 1_000_000n);
 });
+
+test('simulatedClock() refuses a rate that is none, in one line', () => {
+  for (const rate of [0n, -1n, 2.6e9 as unknown as bigint]) {
+    assert.throws(() => simulatedClock(rate), {
+      name: 'RangeError',
+      message: `simulatedClock: tscHz takes a bigint of 1 or more, got ${rate}`,
+    });
+  }
+});

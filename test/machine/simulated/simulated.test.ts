@@ -115,6 +115,14 @@ describe('SimulatedMachine', () => {
     await machine.close();
     await rejected;
   });
+
+  test('stress() rejects at once when a thread ends in the middle, and when all have ended', async () => {
+    const machine = await SimulatedMachine.start();
+    const order = { update: 'refresh', seconds: 60 } as const;
+    await assert.rejects(machine.stress({ ...order, readers: [broken('ending')] }), /the thread ended with 3 before/);
+    await machine.close();
+    await assert.rejects(machine.stress({ ...order, readers: ['landed'] }), /the thread ended with/);
+  });
 });
 
 describe('under stress, the kvmclock flavour', () => {
