@@ -61,6 +61,15 @@ describe('timeAfter()', () => {
 
   test('timeAfter() is the line to the ns, for any delta', () => checkExact(timeAfter));
 
+  test('timeAfter() of kvm-clock, a ns a cycle by a shift of 23, is the cycles themselves beyond the 1981 s that 64 bits hold', () => {
+    const line: ClockLine = { cycleLast: 0n, mult: 8_388_608, shift: 23, sec: 0n, shiftedNsec: 0n };
+    const most = 0x1cd4_2e4d_ffbn; // (2^64 - 1) / (mult + the most that NTP adds to it)
+    assert.equal(most, ((1n << 64n) - 1n) / (8_388_608n + 922_746n));
+    for (const delta of [most - 1n, most, most + 1n, 1n << 41n, (1n << 41n) + 1n, MAX_VALID_CYCLES]) {
+      assert.equal(fromTimespec(timeAfter(line, delta)), delta);
+    }
+  });
+
   test('that check catches a product that is cut to 64 bits, and seconds that are not carried', () => {
     assert.throws(() =>
       checkExact((line, delta) => {
