@@ -8,12 +8,12 @@
  */
 import type { KvmClockData } from '../abi/kvm-clock-data.ts';
 import type { Pvti } from '../abi/pvti.ts';
-import { TSC_RATIO_ONE } from '../scale/tsc-ratio.ts';
-import { checkMemory, checkVcpuNumber, existing, u64Of } from './arguments.ts';
+import { checkMemory, existing, u64Of } from './arguments.ts';
 import { type GuestLine, getClockGuest, setClockGuest } from './clock-guest.ts';
 import { getClock, kvmclockCtrl, setClock } from './clock-ioctl.ts';
 import type { HostCpu } from './cpu.ts';
 import { type CpuidLeaf, cpuidLeaf } from './cpuid.ts';
+import { createVcpu } from './create-vcpu.ts';
 import { type HypervisorEvents, NO_EVENTS } from './events.ts';
 import { FLAVOURS, type Flavour } from './flavours.ts';
 import type { HostClock, HostState } from './host-clock.ts';
@@ -26,8 +26,8 @@ import { enter, leave, request, tryEnter } from './requests.ts';
 import { restoreClock, type SavedClock, saveClock, type TimeAway } from './save.ts';
 import type { BoundedMemory } from './shared-memory.ts';
 import { readTsc, writeTsc, writeTscOffset } from './tsc.ts';
-import { hostRateChanged, initTscHz, setTscHz } from './tsc-rate.ts';
-import { CLOCK_FEATURES, hostTscHz, isCreated, type KvmVm, underLock } from './vm.ts';
+import { hostRateChanged, setTscHz } from './tsc-rate.ts';
+import { CLOCK_FEATURES, isCreated, type KvmVm } from './vm.ts';
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
 export interface KvmOptions {
@@ -53,7 +53,86 @@ export interface KvmOptions {
   readonly host?: HostState;
 }
 
-export type KvmHypervisor = ReturnType<typeof attachKvm>;
+/**
+ * The clock of one VM. `vcpu`: a number from 0 on, of a vCPU that exists, else RangeError; a u64 that is none is a RangeError too.
+ * ClockError stands for an error number: EINVAL, or ENOTTY for what the flavour has not.
+ */
+export interface KvmHypervisor {
+  /** Its parts, for the functions that it is made of. */
+  readonly vm: KvmVm;
+
+  /** Brings `vcpu` into being: its TSC begins at 0, or where the others are. */
+  createVcpu(vcpu: number): void;
+  /**
+   * Returns once `vcpu` may run guest code, its record written where that was due: call it before each run. Sleeps while an
+   * update holds the vCPU out, and goes round while its TSC's rate is not known.
+   */
+  enter(vcpu: number): void;
+  /** The same without waiting for either: false where it may not run yet. */
+  tryEnter(vcpu: number): boolean;
+  /** `vcpu` has left the guest: call it after each run. */
+  leave(vcpu: number): void;
+
+  /** WRMSR, or the VMM's own write (`writer` 'host'): 'done', or 'refused' for #GP, or 'unknown' where the register is another's. */
+  wrmsr(vcpu: number, msr: number, value: bigint, writer?: MsrWriter): MsrOutcome;
+  /** RDMSR; undefined where the register is not one of ours. */
+  rdmsr(vcpu: number, msr: number): bigint | undefined;
+  /** The leaves 0x40000000 and 0x40000001; undefined for any other. */
+  cpuid(leaf: number): CpuidLeaf | undefined;
+
+  /** KVM_GET_CLOCK: the VM's clock in ns, and at which instant of the host. */
+  getClock(): KvmClockData;
+  /**
+   * KVM_SET_CLOCK: the clock goes on from `data.clock`, every record before its vCPU runs. With KVM_CLOCK_REALTIME it goes on from
+   * that and the time of day that has passed since `data.realtime`, forward only. EINVAL on other flags than KVM's.
+   */
+  setClock(data: Pick<KvmClockData, 'clock' | 'flags'> & Partial<KvmClockData>): void;
+  /** KVM_GET_CLOCK_GUEST (not merged in Linux): the clock as a line over `vcpu`'s TSC. EINVAL while there is no such line. */
+  getClockGuest(vcpu: number): Pvti;
+  /**
+   * KVM_SET_CLOCK_GUEST: the clock becomes what `line` gives at `vcpu`'s TSC, which must be set before. On another host, of another
+   * rate too, that is the same clock to 1 ns. EINVAL on what is no line, or while there can be none.
+   */
+  setClockGuest(vcpu: number, line: GuestLine): void;
+  /** KVM_KVMCLOCK_CTRL: the guest is told in `vcpu`'s record that it was stopped. EINVAL where it keeps no record. */
+  kvmclockCtrl(vcpu: number): void;
+
+  /** Cycles, as `vcpu` would read them now. */
+  readTsc(vcpu: number): bigint;
+  /** KVM_SET_MSRS of the TSC: it shows `tsc`, or what the others show where that is meant (see tsc.ts). */
+  writeTsc(vcpu: number, tsc: bigint): void;
+  /** Cycles, mod 2^64: the guest's TSC is the host's, scaled, and this. */
+  tscOffset(vcpu: number): bigint;
+  /** KVM_VCPU_TSC_OFFSET. `offset`: cycles, mod 2^64. */
+  setTscOffset(vcpu: number, offset: bigint): void;
+  /** Hz; 0 while not known. */
+  tscHz(vcpu: number): bigint;
+  /** KVM_SET_TSC_KHZ, to the hertz. EINVAL where the processor can reach that rate neither by scaling nor by catching up. */
+  setTscHz(vcpu: number, hz: bigint): void;
+
+  /** Takes a new base now. */
+  refresh(): void;
+  /** `hostClock.sample()` has begun to give instants, or has ceased to. */
+  hostClocksourceChanged(): void;
+  /** `hostClock.tscHz()` is another, or known now. EINVAL where a vCPU cannot have the rate that it was given. */
+  hostRateChanged(): void;
+  /** The host is about to sleep, all vCPUs out of the guest. */
+  hostSuspending(): void;
+  /** It is awake, its TSC perhaps lower than before. */
+  hostResumed(): void;
+  /** `vcpu`'s thread runs on another processor now; `lastGuestTsc`: what its TSC showed last, where TSCs cannot be compared. */
+  vcpuMoved(vcpu: number, lastGuestTsc?: bigint): void;
+  /** For flavours that leave work to a timer (before 6.19): call it every 100 ms or so. */
+  tick(): void;
+
+  /** Clock, TSCs and registers at one instant, as JSON; no vCPU may be in the guest. EINVAL while no TSC rate is known. */
+  save(): SavedClock;
+  /**
+   * Into a new VM with the guest's memory in place, before any vCPU runs. `stopped`: the clock goes on from where it was;
+   * `passed`: as if the VM had run on. EINVAL or RangeError where that cannot be had here; the VM is then as it was.
+   */
+  restore(saved: SavedClock, away: TimeAway): void;
+}
 
 /**
  * The clock of a new VM, reading about zero, whose words are all zero. Throws RangeError on options that cannot be,
@@ -74,60 +153,40 @@ export function createKvm(options: KvmOptions): KvmHypervisor {
 }
 
 /** Another thread's object for a VM that `createKvm` has made over the same words. */
-export function attachKvm(options: KvmOptions) {
+export function attachKvm(options: KvmOptions): KvmHypervisor {
   const vm = vmOf(options);
   const { cpu, setup } = vm;
   const next = refreshedCopy(vm);
   const at = (vcpu: number): number => existing(vm, vcpu);
   return {
     vm,
-
-    /** Brings `vcpu` into being: its TSC begins at 0, or where the others are. */
-    createVcpu: (vcpu: number): void => createVcpu(vm, vcpu, options.tscHz),
-    /**
-     * Returns once `vcpu` may run guest code: call it before each run. Sleeps while an update holds the vCPU out, and goes
-     * round while its TSC's rate is not known.
-     */
-    enter: (vcpu: number): void => enter(cpu, setup, at(vcpu), next),
-    /** The same without waiting for either: false where it may not run yet. */
-    tryEnter: (vcpu: number): boolean => tryEnter(cpu, setup, at(vcpu), next),
-    /** `vcpu` has left the guest: call it after each run. */
-    leave: (vcpu: number): void => leaveGuest(vm, at(vcpu)),
-
-    /** WRMSR, or the VMM's own write (`writer` 'host'). */
-    wrmsr: (vcpu: number, msr: number, value: bigint, writer: MsrWriter = 'guest'): MsrOutcome =>
-      writeMsr(vm, at(vcpu), msr, u64Of('WRMSR', value), writer),
-    /** RDMSR; undefined where the register is not one of ours. */
-    rdmsr: (vcpu: number, msr: number): bigint | undefined => readMsr(vm, at(vcpu), msr),
-    /** The leaves 0x40000000 and 0x40000001; undefined for any other. */
-    cpuid: (leaf: number): CpuidLeaf | undefined => cpuidLeaf(vm, leaf),
-
-    getClock: (): KvmClockData => getClock(vm),
-    setClock: (data: Pick<KvmClockData, 'clock' | 'flags'> & Partial<KvmClockData>): void => setClock(vm, data),
-    getClockGuest: (vcpu: number): Pvti => getClockGuest(vm, at(vcpu)),
-    setClockGuest: (vcpu: number, line: GuestLine): void => setClockGuest(vm, at(vcpu), line),
-    kvmclockCtrl: (vcpu: number): void => kvmclockCtrl(vm, at(vcpu)),
-
-    readTsc: (vcpu: number): bigint => readTsc(vm, at(vcpu)),
-    writeTsc: (vcpu: number, tsc: bigint): void => writeTsc(vm, at(vcpu), u64Of('TSC', tsc), 'host'),
-    tscOffset: (vcpu: number): bigint => cpu.load64(vcpuWord(at(vcpu), VCPU_WORDS.tscOffset)),
-    /** `offset`: cycles, mod 2^64. */
-    setTscOffset: (vcpu: number, offset: bigint): void => writeTscOffset(vm, at(vcpu), BigInt.asUintN(64, offset)),
-    tscHz: (vcpu: number): bigint => cpu.load64(vcpuWord(at(vcpu), VCPU_WORDS.tscHz)),
-    setTscHz: (vcpu: number, hz: bigint): void => setTscHz(vm, at(vcpu), hz),
-
-    /** Takes a new base now. */
-    refresh: (): void => refresh(vm),
-    hostClocksourceChanged: (): void => hostClocksourceChanged(vm),
-    hostRateChanged: (): void => hostRateChanged(vm),
-    hostSuspending: (): void => hostSuspending(vm),
-    hostResumed: (): void => hostResumed(vm),
-    vcpuMoved: (vcpu: number, lastGuestTsc?: bigint): void => vcpuMoved(vm, at(vcpu), lastGuestTsc),
-    /** For flavours that leave work to a timer (before 6.19): call it every 100 ms or so. */
-    tick: (): void => tick(vm),
-
-    save: (): SavedClock => saveClock(vm),
-    restore: (saved: SavedClock, away: TimeAway): void => restoreClock(vm, saved, away),
+    createVcpu: (vcpu) => createVcpu(vm, vcpu, options.tscHz),
+    enter: (vcpu) => enter(cpu, setup, at(vcpu), next),
+    tryEnter: (vcpu) => tryEnter(cpu, setup, at(vcpu), next),
+    leave: (vcpu) => leaveGuest(vm, at(vcpu)),
+    wrmsr: (vcpu, msr, value, writer = 'guest') => writeMsr(vm, at(vcpu), msr, u64Of('WRMSR', value), writer),
+    rdmsr: (vcpu, msr) => readMsr(vm, at(vcpu), msr),
+    cpuid: (leaf) => cpuidLeaf(vm, leaf),
+    getClock: () => getClock(vm),
+    setClock: (data) => setClock(vm, data),
+    getClockGuest: (vcpu) => getClockGuest(vm, at(vcpu)),
+    setClockGuest: (vcpu, line) => setClockGuest(vm, at(vcpu), line),
+    kvmclockCtrl: (vcpu) => kvmclockCtrl(vm, at(vcpu)),
+    readTsc: (vcpu) => readTsc(vm, at(vcpu)),
+    writeTsc: (vcpu, tsc) => writeTsc(vm, at(vcpu), u64Of('TSC', tsc), 'host'),
+    tscOffset: (vcpu) => cpu.load64(vcpuWord(at(vcpu), VCPU_WORDS.tscOffset)),
+    setTscOffset: (vcpu, offset) => writeTscOffset(vm, at(vcpu), BigInt.asUintN(64, offset)),
+    tscHz: (vcpu) => cpu.load64(vcpuWord(at(vcpu), VCPU_WORDS.tscHz)),
+    setTscHz: (vcpu, hz) => setTscHz(vm, at(vcpu), hz),
+    refresh: () => refresh(vm),
+    hostClocksourceChanged: () => hostClocksourceChanged(vm),
+    hostRateChanged: () => hostRateChanged(vm),
+    hostSuspending: () => hostSuspending(vm),
+    hostResumed: () => hostResumed(vm),
+    vcpuMoved: (vcpu, lastGuestTsc) => vcpuMoved(vm, at(vcpu), lastGuestTsc),
+    tick: () => tick(vm),
+    save: () => saveClock(vm),
+    restore: (saved, away) => restoreClock(vm, saved, away),
   };
 }
 
@@ -148,23 +207,6 @@ function vmOf(options: KvmOptions): KvmVm {
     features: options.features ?? CLOCK_FEATURES,
     holds: memory.holds?.bind(memory) ?? (() => true),
   };
-}
-
-function createVcpu(vm: KvmVm, vcpu: number, tscHz: bigint | undefined): void {
-  const { cpu } = vm;
-  checkVcpuNumber(vm.setup.vcpus, vcpu);
-  if (isCreated(vm, vcpu)) throw new RangeError(`vCPU ${vcpu}: it exists already`);
-  const hostHz = hostTscHz(vm);
-  cpu.store64(vcpuWord(vcpu, VCPU_WORDS.tscRatio), TSC_RATIO_ONE);
-  if (tscHz !== undefined) initTscHz(vm, vcpu, tscHz);
-  else if (hostHz > 0n) initTscHz(vm, vcpu, hostHz); // 0: not known yet, hostRateChanged will tell
-  underLock(vm, () => {
-    cpu.store32(vcpuWord(vcpu, VCPU_WORDS.created), 1);
-    const online = vmWord(VM_WORDS.onlineVcpus);
-    cpu.store32(online, cpu.load32(online) + 1);
-  });
-  writeTsc(vm, vcpu, 0n, 'creation');
-  request(cpu, vcpu, REQUEST.GLOBAL_CLOCK_UPDATE, false); // as at its first load onto a processor
 }
 
 function leaveGuest(vm: KvmVm, vcpu: number): void {
