@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { KVM_FEATURE_CLOCKSOURCE } from '../../src/abi/cpuid.ts';
 import { HV_X64_MSR_REFERENCE_TSC } from '../../src/abi/hyperv.ts';
 import {
@@ -9,6 +10,7 @@ import {
   MSR_KVM_WALL_CLOCK,
 } from '../../src/abi/msr.ts';
 import { PVCLOCK_GUEST_STOPPED } from '../../src/abi/pvti.ts';
+import { clockOnLine } from '../../src/hypervisor/clock-guest.ts';
 import { HYPERVISOR_WORDS } from '../../src/hypervisor/cpu.ts';
 import type { SavedClock } from '../../src/hypervisor/save.ts';
 import { wordsBytes } from '../../src/hypervisor/words.ts';
@@ -44,6 +46,25 @@ test('restore() on another host goes on from the instant of the save, TSCs and c
       vm.hypervisor.rdmsr(vcpu, MSR_KVM_SYSTEM_TIME_NEW),
     );
   }
+});
+
+test('restore() on a host of any rate leaves the clocks at most 1 ns apart at one TSC, now and an hour later', () => {
+  const rate = fc.bigInt({ min: 500_000_000n, max: 5_000_000_000n });
+  const time = fc.bigInt({ min: 0n, max: 86_400n * SEC });
+  fc.assert(
+    fc.property(rate, rate, time, (fromHz, toHz, ranNs) => {
+      const from = world({ hostHz: fromHz, tscScaling: true });
+      from.host.advanceNs(ranNs);
+      const to = world({ hostHz: toHz, guestHz: fromHz, tscScaling: true, enabled: false });
+      to.hypervisor.restore(from.hypervisor.save(), 'stopped');
+      to.runAll();
+      const tsc = from.hypervisor.readTsc(1);
+      for (const at of [tsc, tsc + 3600n * fromHz]) {
+        const apart = clockOnLine(to.record(1), at) - clockOnLine(from.record(1), at);
+        assert.ok(apart >= -1n && apart <= 0n, `${apart} ns apart`);
+      }
+    }),
+  );
 });
 
 test('restore() as if the VM had run on adds the time of day that has passed, and never takes any away', () => {
