@@ -11,6 +11,7 @@ import {
   UsageError,
 } from './command.ts';
 import { type Commands, DEFAULT_COMMAND } from './commands.ts';
+import { failureText } from './failure.ts';
 import { commandHelp, overview } from './help.ts';
 import { version } from './version.ts';
 
@@ -41,7 +42,7 @@ async function follow(path: readonly string[], argv: readonly string[], commands
     if (args === 'help') return say(io, commandHelp(entry.summary, command));
     return await command.run(args, io);
   } catch (error) {
-    io.stderr.write(`kvmclock ${here.join(' ')}: ${oneLine(error)}\n`);
+    io.stderr.write(`kvmclock ${here.join(' ')}: ${failureText(error)}\n`);
     return EXIT_USAGE;
   }
 }
@@ -52,7 +53,7 @@ function parse(command: Command, argv: readonly string[]): Args<Options> | 'help
   try {
     parsed = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
   } catch (error) {
-    throw new UsageError(complaint(error, Object.keys(options)));
+    throw new UsageError(complaint(error as Error & { code?: string }, options));
   }
   const { json, help, ...values } = parsed.values as Args<Options>['values'] & { json?: boolean; help?: boolean };
   if (help) return 'help';
@@ -62,24 +63,22 @@ function parse(command: Command, argv: readonly string[]): Args<Options> | 'help
   return { values, positionals: parsed.positionals, json: json ?? false };
 }
 
-/** What parseArgs throws, with the options that there are where it met one that there is not. */
-function complaint(error: unknown, names: readonly string[]): string {
-  const { code, message } = error as Error & { code?: string };
-  const text = message.replace(/^./, (letter) => letter.toLowerCase()).replace(/\.$/, '');
-  if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return text;
-  return `${text.split('. ')[0]}; there are ${names.map((name) => `--${name}`).join(', ')}`;
+/** What parseArgs throws, in our words: which options there are, or what the one that it names takes. */
+function complaint({ code, message }: Error & { code?: string }, options: Options): string {
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    const unknown = message.split('. ')[0]!.replace(/^U/, 'u');
+    return `${unknown}; there are ${Object.keys(options)
+      .map((name) => `--${name}`)
+      .join(', ')}`;
+  }
+  const name = /--([\w-]+)/.exec(message)?.[1] ?? '';
+  const option = options[name];
+  if (option === undefined) return message;
+  if (option.type === 'boolean') return `--${name} takes no value; give it alone`;
+  const value = option.value ?? 'VALUE';
+  const dash = message.includes('ambiguous') ? `; one that begins with a dash is written --${name}=${value}` : '';
+  return `--${name} needs a value: --${name} ${value}${dash}`;
 }
-
-/** A UsageError is for the user; anything else is a fault of this program, and says where it happened. */
-function oneLine(error: unknown): string {
-  if (error instanceof UsageError) return onLine(error.message);
-  const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  const where = /\bat .*$/m.exec(stack ?? '')?.[0];
-  return `${onLine(message)} (a fault of kvmclock itself${where === undefined ? '' : `, ${where}`})`;
-}
-
-/** Without what would break the line, or move a terminal's cursor: a file's name may hold anything. */
-const onLine = (text: string): string => text.replaceAll(/\p{Cc}+/gu, ' ');
 
 /** An argument as an error message shows it: in quotes, control characters escaped, cut where it is long. */
 export function quoted(text: string): string {

@@ -2,12 +2,14 @@
 import { existsSync, lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { UsageError } from './command.ts';
 import { quoted } from './dispatch.ts';
+import { whyNotWritten } from './failure.ts';
 
 /**
  * Puts a file there whole or not at all: a process that has the old one mapped goes on with that. Throws UsageError, with `option` as
  * what named the file, where it cannot be written.
  */
 export function writeWhole(option: string, file: string, content: string | Uint8Array): void {
+  if (file === '') throw new UsageError(`${option}: "" names no file; give a path`);
   const beside = `${file}.${process.pid}`;
   try {
     const there = lstatSync(file, { throwIfNoEntry: false });
@@ -20,17 +22,6 @@ export function writeWhole(option: string, file: string, content: string | Uint8
     if (existsSync(beside)) rmSync(beside);
     const { code } = error as NodeJS.ErrnoException;
     if (error instanceof UsageError || code === undefined) throw error;
-    throw new UsageError(`${option}: cannot write ${quoted(file)}: ${REASONS[code] ?? code}`);
+    throw new UsageError(`${option}: cannot write ${quoted(file)}: ${whyNotWritten(code)}`);
   }
 }
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such folder; make it first',
-  ENOTDIR: 'a part of its path is no folder; give another path',
-  EISDIR: 'it is a directory; name a file in it',
-  EACCES: 'you may not write there; give another path',
-  EPERM: 'you may not write there; give another path',
-  EROFS: 'the file system is read-only; give another path',
-  ENOSPC: 'the disk is full; make room or give another path',
-  ENAMETOOLONG: 'the name is too long; give a shorter one',
-};

@@ -12,6 +12,11 @@ export interface Captured {
   readonly stderr: string;
 }
 
+/** Of the program itself, also what ended it where that was a signal. */
+export interface Ended extends Captured {
+  readonly signal: NodeJS.Signals | null;
+}
+
 /** Runs `kvmclock ...argv` in this process. */
 export async function captured(argv: readonly string[], commands: Commands = COMMANDS): Promise<Captured> {
   const texts = { stdout: '', stderr: '' };
@@ -30,7 +35,7 @@ export async function captured(argv: readonly string[], commands: Commands = COM
 export const MAIN = path.join(import.meta.dirname, '../../src/cli/main.ts');
 
 /** Runs the program, as `node src/cli/main.ts ...argv`. `meanwhile` is given the process once it runs. */
-export function program(argv: readonly string[], meanwhile?: (child: ChildProcess) => void): Promise<Captured> {
+export function program(argv: readonly string[], meanwhile?: (child: ChildProcess) => void): Promise<Ended> {
   const child = spawn(process.execPath, [MAIN, ...argv], { env: { ...process.env, NODE_OPTIONS: '' } });
   const texts = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr'] as const) {
@@ -41,6 +46,6 @@ export function program(argv: readonly string[], meanwhile?: (child: ChildProces
   meanwhile?.(child);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (status) => resolve({ status, ...texts }));
+    child.on('close', (status, signal) => resolve({ status, signal, ...texts }));
   });
 }

@@ -101,12 +101,12 @@ Options:
     [['echo', '--bogus'], "kvmclock echo: unknown option '--bogus'; there are --json, --help, --loud, --times\n"],
     [['echo', '-x'], "kvmclock echo: unknown option '-x'; there are --json, --help, --loud, --times\n"],
     [['--bogus'], "kvmclock doctor: unknown option '--bogus'; there are --json, --help, --loud, --times\n"],
-    [['echo', '--times'], "kvmclock echo: option '--times <value>' argument missing\n"],
+    [['echo', '--times'], 'kvmclock echo: --times needs a value: --times N\n'],
     [
       ['echo', '--times', '-5'],
-      "kvmclock echo: option '--times' argument is ambiguous. Did you forget to specify the option argument for '--times'? To specify an option argument starting with a dash use '--times=-XYZ'\n",
+      'kvmclock echo: --times needs a value: --times N; one that begins with a dash is written --times=N\n',
     ],
-    [['echo', '--loud=yes'], "kvmclock echo: option '-l, --loud' does not take an argument\n"],
+    [['echo', '--loud=yes'], 'kvmclock echo: --loud takes no value; give it alone\n'],
     [['echo', 'a', 'b'], 'kvmclock echo: unexpected argument "b"; usage: kvmclock echo [WORD]\n'],
     [['group'], 'kvmclock: group needs a command; there are echo\n'],
     [['group', 'bogus'], 'kvmclock: no command "group bogus"; there are echo\n'],
@@ -117,6 +117,15 @@ Options:
       assert.deepEqual(await captured(argv, commands), { status: 2, stdout: '', stderr });
     });
   }
+
+  test("dispatch() says which flag of Node's allows what --permission forbids", async () => {
+    const message = 'Access to this API has been restricted. Use --allow-worker to manage permissions.';
+    const denied = Object.assign(new Error(message), { code: 'ERR_ACCESS_DENIED' });
+    const { stderr } = await captured(['no'], {
+      no: { summary: '', load: async () => ({ command: failing(denied) }) },
+    });
+    assert.equal(stderr, "kvmclock no: Node's --permission forbids what this needs; add --allow-worker\n");
+  });
 
   test('dispatch() says of a fault of its own where it is, on one line, without a stack trace', async () => {
     const { status, stdout, stderr } = await captured(['fault'], commands);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { imageFile, sparseFile, withRecords } from '../report/decode/image-files.ts';
 import { MAIN, program } from './captured.ts';
@@ -30,16 +30,37 @@ describe('kvmclock, the program', () => {
     assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' });
   });
 
-  test('kvmclock exits with 130 when it is interrupted at work', async () => {
+  test('kvmclock ends by Ctrl-C at work, also where the work gives no other JavaScript a turn', async () => {
+    const search = ['check', 'landed', '--threads', '3'];
     const file = imageFile(new Uint8Array(512 * 1024 * 1024).fill(0xff));
-    const { status, stdout, stderr } = await program(['decode', file], (child) => {
-      const poll = setInterval(() => {
-        if (!hasOpen(child.pid!, file)) return;
-        clearInterval(poll);
-        child.kill('SIGINT');
-      }, 1);
+    for (const [argv, atWork] of [
+      [['decode', file], (pid: number) => hasOpen(pid, file)],
+      [search, (pid: number) => processorTicks(pid) > 100],
+    ] as const) {
+      const { status, signal, stdout, stderr } = await program(argv, (child) => {
+        const poll = setInterval(() => {
+          if (child.exitCode === null && !atWork(child.pid!)) return;
+          clearInterval(poll);
+          child.kill('SIGINT');
+        }, 1);
+      });
+      assert.deepEqual({ status, signal, stdout, stderr }, { status: null, signal: 'SIGINT', stdout: '', stderr: '' });
+    }
+  });
+
+  test('kvmclock says in one line that its output has no room', async (t) => {
+    if (!existsSync('/dev/full')) return t.skip('no /dev/full, a disk that is always full');
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, 'vdso'], {
+      encoding: 'utf8',
+      stdio: ['ignore', full, 'pipe'],
     });
-    assert.deepEqual({ status, stdout, stderr }, { status: 130, stdout: '', stderr: '' });
+    closeSync(full);
+    assert.equal(status, 2);
+    assert.equal(
+      stderr,
+      'kvmclock: standard output cannot be written: the disk is full; make room or give another path\n',
+    );
   });
 
   test('kvmclock colours what a terminal shows, shows progress there, and heeds NO_COLOR', (t) => {
@@ -69,5 +90,18 @@ function hasOpen(pid: number, file: string): boolean {
     return readdirSync(fds).some((fd) => readlinkSync(`${fds}/${fd}`) === file);
   } catch {
     return false; // a descriptor was closed between the two looks
+  }
+}
+
+/** The processor time that a process has taken, in hundredths of a second; 0 once it is gone. */
+function processorTicks(pid: number): number {
+  try {
+    const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')
+      .slice(11);
+    return Number(user) + Number(system);
+  } catch {
+    return 0;
   }
 }
