@@ -18,7 +18,7 @@ import { isWhole, type StressOptions, stress } from '../report/stress.ts';
 import { stressText } from '../report/stress-text.ts';
 import { progressOn } from '../report/text.ts';
 import { EXIT_OK, type Io, type Options, UsageError } from './command.ts';
-import { parseName, parseWithin } from './vm-host.ts';
+import { parseName, parseWithin } from './values.ts';
 
 const EXIT_CAUGHT = 1;
 const FREEZES: readonly Freeze[] = ['none', 'kvm', 'record0', 'all'];

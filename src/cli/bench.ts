@@ -11,8 +11,9 @@ import { benchClocks } from './bench-clocks.ts';
 import { benchOnSimulated, checkStressOptions, STRESS_OPTIONS, stressSimulated } from './bench-simulated.ts';
 import { defineCommand, EXIT_OK, type Io, UsageError } from './command.ts';
 import { MACHINE_OPTION, MACHINES } from './machine-option.ts';
-import { parseName, parseWithin } from './vm-host.ts';
+import { parseName, parseWithin } from './values.ts';
 
+const ROUNDS = '15';
 const CALLS = 200_000;
 /** A reader in TypeScript takes ten times as long, or more. */
 const SIMULATED_CALLS = 20_000;
@@ -39,7 +40,7 @@ options put one thing in the place of the flavour's own. The exit status is 1 wh
 stale or behind another.`,
   options: {
     machine: MACHINE_OPTION,
-    rounds: { type: 'string', value: 'N', default: '15', help: 'rounds that count (15 by default)' },
+    rounds: { type: 'string', value: 'N', default: ROUNDS, help: `rounds that count (${ROUNDS} by default)` },
     clocks: { type: 'boolean', help: "hold the kernel's clocks to the kernel, instead of timing the readers" },
     seconds: { type: 'string', value: 'N', help: 'for so long, with --clocks (3 by default)' },
     ...STRESS_OPTIONS,
@@ -49,8 +50,11 @@ stale or behind another.`,
     const rounds = parseWithin('--rounds', values.rounds, 1, 1000);
     const simulated = parseName('--machine', values.machine, MACHINES) === 'simulated';
     checkStressOptions(values, simulated);
-    if (values.stress !== undefined) return await stressSimulated(values, json, io);
     const seconds = secondsOf(values.clocks === true, values.seconds, simulated);
+    if (values.stress !== undefined) {
+      if (values.rounds !== ROUNDS) throw new UsageError('--rounds changes nothing with --stress; leave it out');
+      return await stressSimulated(values, json, io);
+    }
     const live = openLive();
     if (seconds !== undefined) return await benchClocks(live, seconds, rounds, json, io);
     const calls = simulated || isUnavailable(live) ? SIMULATED_CALLS : CALLS;

@@ -14,7 +14,7 @@ import { toJson } from '../report/json.ts';
 import type { Progress } from '../report/text.ts';
 import { type Io, UsageError } from './command.ts';
 import { quoted } from './dispatch.ts';
-import { parseName } from './vm-host.ts';
+import { parseName } from './values.ts';
 import { writeWhole } from './write-whole.ts';
 
 export const FORMATS = ['promela', 'tla'] as const;

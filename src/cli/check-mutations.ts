@@ -7,11 +7,11 @@ import { toJson } from '../report/json.ts';
 import { mutationShape, mutationsText } from '../report/mutation-text.ts';
 import { progressOn } from '../report/text.ts';
 import { EXIT_OK, type Io, UsageError } from './command.ts';
-import { parseName } from './vm-host.ts';
+import { parseArgument } from './values.ts';
 
 /** `part`: those of one reader, or of one part of the hypervisor; all where left out. */
 export async function tryMutations(part: string | undefined, json: boolean, io: Io): Promise<number> {
-  const only = part === undefined ? undefined : parseName('check --mutations', part, PARTS);
+  const only = part === undefined ? undefined : parseArgument('part', part, PARTS);
   const progress = progressOn(io.stderr);
   const mutations = await runMutations(only, (done, all) => progress.show(`${done} of ${all} mutations`));
   progress.clear();

@@ -5,8 +5,8 @@ import { type Configuration, HOSTS, KERNELS, MEMORIES, UPDATES, WRITERS } from '
 import { EARLY } from '../checker/windows.ts';
 import { READERS, type ReaderName } from '../guest/readers.ts';
 import { readerFor } from './check-mutations.ts';
-import type { Options } from './command.ts';
-import { parseName, parseWithin } from './vm-host.ts';
+import { type Options, UsageError } from './command.ts';
+import { parseArgument, parseName, parseWithin } from './values.ts';
 
 export const DIMENSIONS = {
   host: {
@@ -58,7 +58,7 @@ type Values = { readonly [Name in Exclude<keyof typeof DIMENSIONS, 'early' | 'mu
 export function configurationOf(reader: string | undefined, values: Values): Configuration {
   const { early, mutation } = values;
   return {
-    reader: parseName('check', readerFor(mutation, reader), Object.keys(READERS) as ReaderName[]),
+    reader: parseArgument('reader', readerFor(mutation, reader), Object.keys(READERS) as ReaderName[]),
     host: parseName('--host', values.host, HOSTS),
     writer: parseName('--writer', values.writer, WRITERS),
     update: parseName('--update', values.update, UPDATES),
@@ -81,4 +81,21 @@ export function unreducedOf(text: string | undefined): readonly ReductionName[] 
   return text === 'all'
     ? REDUCTION_NAMES
     : text.split(',').map((name) => parseName('--unreduced', name, REDUCTION_NAMES));
+}
+
+/** What counts beside these options; any other would change nothing. */
+const COUNTS: Readonly<Record<'mutations' | 'all' | 'export', readonly string[]>> = {
+  mutations: [],
+  all: ['memory', 'unreduced', 'max-states', 'max-memory'],
+  export: [...Object.keys(DIMENSIONS), 'out', 'max-states', 'max-memory'],
+};
+
+/** Throws UsageError where an option was given that would change nothing, so that nobody takes it for heeded. */
+export function refuseIdle(values: object, options: Options): void {
+  const given = Object.entries(values).flatMap(([name, value]) => (value === options[name]?.default ? [] : [name]));
+  if (given.includes('witness') && given.includes('property'))
+    throw new UsageError('--witness and --property name two traces; give one of them');
+  const mode = (['mutations', 'all', 'export'] as const).find((name) => given.includes(name));
+  const idle = mode && given.find((name) => name !== mode && !COUNTS[mode].includes(name));
+  if (idle !== undefined) throw new UsageError(`--${idle} changes nothing with --${mode}; leave it out`);
 }

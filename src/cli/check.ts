@@ -16,9 +16,9 @@ import { grouped, type Output, progressOn } from '../report/text.ts';
 import { traceText } from '../report/trace-text.ts';
 import { exportCheck, FORMATS, formatAsked } from './check-export.ts';
 import { tryMutations } from './check-mutations.ts';
-import { configurationOf, DIMENSIONS, unreducedOf } from './check-options.ts';
+import { configurationOf, DIMENSIONS, refuseIdle, unreducedOf } from './check-options.ts';
 import { defineCommand, EXIT_OK, type Io, UsageError } from './command.ts';
-import { parseName, parseWithin } from './vm-host.ts';
+import { parseArgument, parseName, parseWithin } from './values.ts';
 
 const EXIT_VIOLATED = 1;
 const EXIT_CUT_OFF = 3;
@@ -82,6 +82,7 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
     const unreduced = unreducedOf(values.unreduced);
     if (values.mutation !== undefined && (values.all || values.mutations))
       throw new UsageError('--mutation is explored in one configuration; leave --all and --mutations out');
+    refuseIdle(values, command.options);
     if (values.mutations) return await tryMutations(positionals[0], json, io);
     if (values.all) return await runMatrix(positionals[0], values.memory, { bounds, unreduced }, json, io);
     const configuration = configurationOf(positionals[0], values);
@@ -116,7 +117,7 @@ async function runMatrix(
   json: boolean,
   io: Io,
 ): Promise<number> {
-  const only = reader === undefined ? undefined : parseName('check', reader, Object.keys(READERS) as ReaderName[]);
+  const only = reader === undefined ? undefined : parseArgument('reader', reader, Object.keys(READERS) as ReaderName[]);
   const memories = memory === 'both' ? MEMORIES : [parseName('--memory', memory, MEMORIES)];
   const configurations = matrix(memories, only);
   const progress = progressOn(io.stderr);

@@ -4,7 +4,7 @@ import { defineCommand, EXIT_OK, UsageError } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { places } from './completion-model.ts';
 import { SCRIPTS } from './completion-scripts.ts';
-import { parseName } from './vm-host.ts';
+import { parseArgument } from './values.ts';
 
 const SHELLS = Object.keys(SCRIPTS) as (keyof typeof SCRIPTS)[];
 
@@ -19,7 +19,7 @@ export const command = defineCommand({
   async run({ positionals, json }, { stdout }) {
     const [name] = positionals;
     if (name === undefined) throw new UsageError(`for which shell? There are ${SHELLS.join(', ')}`);
-    const shell = parseName('completion', name, SHELLS);
+    const shell = parseArgument('script for', name, SHELLS);
     const script = SCRIPTS[shell](await places(COMMANDS));
     stdout.write(json ? toJson({ shell, script }) : script);
     return EXIT_OK;

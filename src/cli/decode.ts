@@ -5,7 +5,7 @@ import { ImageError, openImage } from '../report/decode/memory-image.ts';
 import { toJson } from '../report/json.ts';
 import { progressOn } from '../report/text.ts';
 import { type Args, defineCommand, EXIT_OK, type Io, UsageError } from './command.ts';
-import { parseCount, parseU64 } from './numbers.ts';
+import { parseCount, parseU64 } from './values.ts';
 
 const EXIT_NO_RECORD = 1;
 
@@ -32,7 +32,8 @@ Exit status: 0 at least one record, 1 none or a doubtful one, 2 the file cannot 
   maxPositionals: 1,
   async run(args, io) {
     const file = args.positionals[0];
-    if (file === undefined) throw new UsageError('which file? Give the path of a memory image or an ELF core');
+    if (file === undefined || file === '')
+      throw new UsageError('which file? Give the path of a memory image or an ELF core');
     const where = whereOf(args);
     const tsc = args.values.tsc === undefined ? undefined : parseU64('--tsc', args.values.tsc);
     try {

@@ -1,13 +1,14 @@
-import { statSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { type DoctorReport, examine } from '../report/doctor.ts';
 import { doctorText } from '../report/doctor-text.ts';
 import { toJson } from '../report/json.ts';
 import { progressOn } from '../report/text.ts';
 import type { Verdict } from '../report/verdict.ts';
 import { defineCommand, UsageError } from './command.ts';
+import { whyNotWritten } from './failure.ts';
 import { MACHINE_OPTION, MACHINES, type MachineName } from './machine-option.ts';
+import { parseName } from './values.ts';
 import { version } from './version.ts';
-import { parseName } from './vm-host.ts';
 
 /** 2 is also the status of bad input: neither says anything about the clock. */
 const EXIT: Readonly<Record<Verdict, number>> = { sound: 0, unsound: 1, unknown: 2 };
@@ -49,8 +50,14 @@ function checkFolder(folder: string, machine: MachineName): void {
   if (machine !== 'live') {
     throw new UsageError(`--textfile writes the metrics of this machine's own clock; leave --machine ${machine} away`);
   }
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
-  throw new UsageError(`--textfile takes a folder that is there, not ${JSON.stringify(folder)}; make it first`);
+  try {
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+      throw new UsageError(`--textfile takes a folder that is there, not ${JSON.stringify(folder)}; make it first`);
+    }
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    throw notWritten(folder, error);
+  }
 }
 
 async function write(folder: string, report: DoctorReport): Promise<void> {
@@ -58,8 +65,12 @@ async function write(folder: string, report: DoctorReport): Promise<void> {
   try {
     await writeTextfile(folder, report, version());
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw new UsageError(`the metrics cannot be written into ${JSON.stringify(folder)}: ${code}`);
+    throw notWritten(folder, error);
   }
+}
+
+function notWritten(folder: string, error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === undefined) return error;
+  return new UsageError(`--textfile: cannot write into ${JSON.stringify(folder)}: ${whyNotWritten(code)}`);
 }

@@ -12,7 +12,8 @@ import { replayOnKvm } from '../report/vm/replay.ts';
 import { realReplayText } from '../report/vm/replay-text.ts';
 import { defineCommand, EXIT_OK, EXIT_USAGE, type Io, UsageError } from './command.ts';
 import { quoted } from './dispatch.ts';
-import { parseName, withKvm } from './vm-host.ts';
+import { parseName } from './values.ts';
+import { withKvm } from './vm-host.ts';
 
 const EXIT_OTHERWISE = 1;
 

@@ -4,7 +4,7 @@ import { pageAssets } from '../server/assets.ts';
 import { isLoopback } from '../server/gate.ts';
 import { type Listening, listen } from '../server/server.ts';
 import { defineCommand, EXIT_OK, UsageError } from './command.ts';
-import { parseCount } from './numbers.ts';
+import { parseCount } from './values.ts';
 import { version } from './version.ts';
 
 const DEFAULT_HOST = '127.0.0.1';
@@ -69,8 +69,12 @@ async function start(host: string, port: number, begin: () => Promise<Listening>
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (syscall !== 'listen') throw error;
-    const help =
-      code === 'EADDRINUSE' ? 'another program has it; give another --port, or 0 for any that is free' : code;
-    throw new UsageError(`cannot listen on ${host}, port ${port}: ${help}`);
+    throw new UsageError(`cannot listen on ${host}, port ${port}: ${WHY_NOT[code ?? ''] ?? code}`);
   }
 }
+
+const WHY_NOT: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program has it; give another --port, or 0 for any that is free',
+  EADDRNOTAVAIL: 'this machine has no such address; give one of its own',
+  EACCES: 'you may not use that port; give another --port, 1024 or above',
+};

@@ -7,7 +7,8 @@ import { benchGuest } from '../report/vm/bench.ts';
 import { hostCosts } from '../report/vm/costs.ts';
 import { hostText } from '../report/vm/costs-text.ts';
 import { defineCommand, EXIT_OK } from './command.ts';
-import { CLOCK_OPTION, parseClock, parseWithin, withKvm } from './vm-host.ts';
+import { parseWithin } from './values.ts';
+import { CLOCK_OPTION, parseClock, withKvm } from './vm-host.ts';
 
 export const command = defineCommand({
   usage: 'vm bench [--clock kvm|kvmclock] [--rounds N] [--calls N] [--json]',

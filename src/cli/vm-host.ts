@@ -18,13 +18,6 @@ export async function withKvm(io: Io, json: boolean, body: (kvm: Kvm) => Promise
   }
 }
 
-/** `text` as a whole number of `least`..`most`. */
-export function parseWithin(option: string, text: string, least: number, most: number): number {
-  const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  throw new UsageError(`${option} takes a whole number of ${least}..${most}, not ${JSON.stringify(text)}`);
-}
-
 export const CLOCK_OPTION = {
   type: 'string',
   value: 'kvm|kvmclock',
@@ -37,11 +30,4 @@ export function parseClock(text: string): 'kvmclock' | undefined {
   if (text === 'kvmclock') return text;
   if (text === 'kvm') return undefined;
   throw new UsageError(`--clock takes kvm or kvmclock, not ${JSON.stringify(text)}`);
-}
-
-/** One of `names`. */
-export function parseName<const N extends string>(option: string, text: string, names: readonly N[]): N {
-  const name = names.find((known) => known === text);
-  if (name === undefined) throw new UsageError(`${option} takes ${names.join(', ')}, not ${JSON.stringify(text)}`);
-  return name;
 }

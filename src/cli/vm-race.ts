@@ -4,7 +4,8 @@ import { raceMany, UPDATES } from '../report/vm/race.ts';
 import { raceText } from '../report/vm/race-text.ts';
 import { staleTimes } from '../report/vm/stale.ts';
 import { defineCommand, EXIT_OK } from './command.ts';
-import { CLOCK_OPTION, parseClock, parseName, parseWithin, withKvm } from './vm-host.ts';
+import { parseName, parseWithin } from './values.ts';
+import { CLOCK_OPTION, parseClock, withKvm } from './vm-host.ts';
 
 const EXIT_STALE = 1;
 

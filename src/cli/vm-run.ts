@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Kvm } from '../machine/kvm/kvm.ts';
 import { type MachineOptions, runImage } from '../machine/kvm/machine.ts';
@@ -6,7 +6,9 @@ import { ImageError } from '../machine/kvm/multiboot.ts';
 import { GuestError } from '../machine/kvm/thread.ts';
 import { toJson } from '../report/json.ts';
 import { defineCommand, type Io, UsageError } from './command.ts';
-import { CLOCK_OPTION, parseClock, parseWithin, withKvm } from './vm-host.ts';
+import { quoted } from './dispatch.ts';
+import { parseWithin } from './values.ts';
+import { CLOCK_OPTION, parseClock, withKvm } from './vm-host.ts';
 
 const MIB = 1 << 20;
 /** Above that the local APICs and KVM's own pages begin. */
@@ -32,7 +34,8 @@ Exit status: value * 2 + 1 for the value that the image writes to its exit port 
   maxPositionals: 1,
   async run({ values, positionals, json }, io) {
     const [file] = positionals;
-    if (file === undefined) throw new UsageError('needs the path of an image');
+    if (file === undefined)
+      throw new UsageError('which image? Give the path of a 32-bit ELF file with a Multiboot header');
     const vcpus = parseWithin('--smp', values.smp, 1, MOST_VCPUS);
     const memoryBytes = parseWithin('--memory', values.memory, 2, MOST_MEMORY_MIB) * MIB;
     const timeoutMs = parseWithin('--timeout', values.timeout, 1, 1_000_000) * 1000;
@@ -57,11 +60,18 @@ Exit status: value * 2 + 1 for the value that the image writes to its exit port 
 
 function read(file: string): Uint8Array {
   try {
-    return readFileSync(file);
+    if (statSync(file).isFile()) return readFileSync(file);
   } catch (error) {
-    throw new UsageError(`${file} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+    const { code } = error as NodeJS.ErrnoException;
+    throw new UsageError(`cannot read ${quoted(file)}: ${WHY_NOT[code ?? ''] ?? code ?? String(error)}`);
   }
+  throw new UsageError(`cannot read ${quoted(file)}: it is no regular file; give the path of an image`);
 }
+
+const WHY_NOT: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file; give the path of an image',
+  EACCES: 'you may not read it; run as its owner or give it a mode that lets you',
+};
 
 async function runAndPrint(
   kvm: Kvm,

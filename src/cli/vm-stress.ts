@@ -5,7 +5,8 @@ import { grouped, type Output, progressOn, styled, table } from '../report/text.
 import { STRESS_READERS, type StressReport, stress } from '../report/vm/stress.ts';
 import { formatNs } from '../scale/duration.ts';
 import { defineCommand, EXIT_OK } from './command.ts';
-import { CLOCK_OPTION, parseClock, parseName, parseWithin, withKvm } from './vm-host.ts';
+import { parseName, parseWithin } from './values.ts';
+import { CLOCK_OPTION, parseClock, withKvm } from './vm-host.ts';
 
 const EXIT_UNSOUND = 1;
 

@@ -90,6 +90,8 @@ describe('kvmclock bench --machine simulated', () => {
         ['--machine', 'simulated', '--stress', '1', '--host', 'some'],
         /--host takes none, kvm, record0, all, not "some"/,
       ],
+      [['--machine', 'simulated', '--stress', '1', '--rounds', '2'], /--rounds changes nothing with --stress/],
+      [['--machine', 'simulated', '--stress', '1', '--clocks'], /--clocks is for --machine live/],
       [['--machine', 'simulated', '--stress', '1', '--reader', 'x'], /--reader takes before, .*, not "x"/],
       [['--machine', 'simulated', '--stress', '1', '--flavour', 'xen'], /--flavour takes kvmclock, .*, not "xen"/],
       [

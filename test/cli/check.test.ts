@@ -138,8 +138,15 @@ describe('kvmclock check --mutations', () => {
   const refused: readonly (readonly [string[], RegExp])[] = [
     [['--mutation', 'nothing'], /--mutation: none is called "nothing"; kvmclock check --mutations names them/],
     [['rfc', '--mutation', 'landed.tsc-first'], /--mutation landed\.tsc-first is a step of landed, not of rfc/],
-    [['nobody', '--mutations'], /check --mutations takes before, rfc, .*update, not "nobody"/],
+    [['nobody', '--mutations'], /no part "nobody"; there are before, rfc, .*update\n/],
     [['--unreduced', 'much'], /--unreduced takes private, .*rounds, not "much"/],
+    [['nobody'], /^kvmclock check: no reader "nobody"; there are before, .*freebsd\n/],
+    [['--all', '--threads', '2'], /--threads changes nothing with --all; leave it out/],
+    [['--all', '--why'], /--why changes nothing with --all/],
+    [['--mutations', '--memory', 'tso'], /--memory changes nothing with --mutations/],
+    [['--mutations', '--all'], /--all changes nothing with --mutations/],
+    [['--export', 'tla', '--property', 'torn'], /--property changes nothing with --export/],
+    [['--witness', 'retried', '--property', 'torn'], /--witness and --property name two traces; give one of them/],
     [['--all', '--mutation', 'gate.no-fence'], /--mutation is explored in one configuration; leave --all/],
     [['--updaters', '0'], /--updaters takes a whole number of 1\.\.8, not "0"/],
   ];

@@ -137,7 +137,7 @@ describe('kvmclock completion', () => {
 
   test('`kvmclock completion` refuses a shell that it does not know, and none, in one line', async () => {
     for (const [argv, stderr] of [
-      [['completion', 'tcsh'], 'kvmclock completion: completion takes bash, zsh, fish, not "tcsh"\n'],
+      [['completion', 'tcsh'], 'kvmclock completion: no script for "tcsh"; there are bash, zsh, fish\n'],
       [['completion'], 'kvmclock completion: for which shell? There are bash, zsh, fish\n'],
     ] as const) {
       assert.deepEqual(await captured(argv), { status: 2, stdout: '', stderr });

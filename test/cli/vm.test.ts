@@ -124,8 +124,9 @@ const REFUSED: [argv: string[], message: RegExp][] = [
   [['race', '--runs', '0'], /--runs takes a whole number of 1\.\.1000000, not "0"/],
   [['stress', '--reader', 'raw'], /--reader takes before, rfc, landed, cached, relaxed, not "raw"/],
   [['stress', '--vcpus', '65'], /--vcpus takes a whole number of 1\.\.64, not "65"/],
-  [['run'], /needs the path of an image/],
-  [['run', '/no/such/image'], /\/no\/such\/image cannot be read: ENOENT/],
+  [['run'], /which image\? Give the path/],
+  [['run', '/no/such/image'], /cannot read "\/no\/such\/image": there is no such file; give the path of an image/],
+  [['run', '/dev/zero'], /cannot read "\/dev\/zero": it is no regular file/],
   [['run', 'x', '--smp', '256'], /--smp takes a whole number of 1\.\.255, not "256"/],
   [['run', 'x', '--memory', '1'], /--memory takes a whole number of 2\.\.3072, not "1"/],
 ];

@@ -106,5 +106,11 @@ describe('writeTextfile()', () => {
       assert.deepEqual([status, stdout], [2, '']);
       assert.match(stderr, /^kvmclock doctor: --textfile takes a folder that is there, not ".*"; make it first\n$/);
     }
+    const long = await captured(['doctor', '--textfile', 'x'.repeat(300)]);
+    assert.deepEqual([long.status, long.stdout], [2, '']);
+    assert.match(
+      long.stderr,
+      /^kvmclock doctor: --textfile: cannot write into "x+": the name is too long; give a shorter/,
+    );
   });
 });
