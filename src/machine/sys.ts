@@ -130,8 +130,7 @@ function open(): Sys | Unavailable {
   } catch (error) {
     return { unavailable: `node:ffi cannot be loaded: ${messageOf(error)}` };
   }
-  if (ffi === undefined)
-    return { unavailable: `this Node (${process.version}) has no node:ffi; Node 26.1 and later have it` };
+  if (ffi === undefined) return { unavailable: withoutFfi() };
   try {
     const { functions } = ffi.dlopen(null, LIBC);
     process.once('exit', awaitCompileJobs);
@@ -144,6 +143,13 @@ function open(): Sys | Unavailable {
         : `libc cannot be opened: ${messageOf(error)}`,
     };
   }
+}
+
+/** Bun and Deno give themselves out for a Node that would have it. */
+function withoutFfi(): string {
+  const other = (['bun', 'deno'] as const).find((name) => process.versions[name] !== undefined);
+  if (other !== undefined) return `${other} ${process.versions[other]} has no node:ffi; Node 26.1 and later have it`;
+  return `this Node (${process.version}) has no node:ffi; Node 26.1 and later have it`;
 }
 
 function sysOf(ffi: typeof NodeFfi, libc: Libc): Sys {

@@ -63,8 +63,14 @@ describe('the examples in JavaScript', () => {
       const earlierMs = Date.now();
       const text = output(command, args);
       holdClock(text, 'hrtime', earlierMs, Date.now());
+      assert.match(text, new RegExp(`^source: hrtime, ${runtime} \\d\\S* has no node:ffi`));
     });
   }
+
+  test('serve-clock-msrs.ts serves a guest its clock', () => {
+    const [, first, second] = /^the guest's clock: (\d+) ns, then (\d+) ns\n$/.exec(byNode('serve-clock-msrs.ts'))!;
+    assert.ok(BigInt(first!) < BigInt(second!));
+  });
 
   test('opentelemetry.ts ends a span with the times of our clock', () => {
     const earlier = clock.epochNow();

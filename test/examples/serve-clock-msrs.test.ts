@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Exit, serveClock, toyGuest } from '../../examples/serve-clock-msrs.ts';
+import type { Exit } from '../../examples/javascript/serve-clock-msrs.ts';
 import { MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_WALL_CLOCK_NEW } from '../../src/abi/msr.ts';
+import '../../tools/from-source.ts';
+
+const { serveClock, toyGuest } = await import('../../examples/javascript/serve-clock-msrs.ts');
 
 test('the toy guest of the example finds a clock that goes on', () => {
   const [first, second] = toyGuest();

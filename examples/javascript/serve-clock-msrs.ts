@@ -2,13 +2,10 @@
  * A VMM, or an emulator, serves the clock of its guest. All that it adds to its run loop is `serveClock` below; the rest of
  * this file is a toy guest of one vCPU, to have something that runs:
  *
- *   node examples/serve-clock-msrs.ts
+ *   npm install kvmclock
+ *   node serve-clock-msrs.ts
  */
-import { MSR_KVM_SYSTEM_TIME_NEW } from '../src/abi/msr.ts';
-import { landed } from '../src/guest/landed.ts';
-import { createHypervisor } from '../src/hypervisor/hypervisor.ts';
-import { createWords, sharedMemory } from '../src/hypervisor/shared-memory.ts';
-import { simulatedClock } from '../src/machine/simulated/clock.ts';
+import { createHypervisor, createWords, type GuestCpu, READERS, sharedMemory, simulatedClock } from 'kvmclock';
 
 /** Why the guest stopped: it wants a model-specific register, or is done. `fault`: inject #GP. */
 export interface Exit {
@@ -34,6 +31,8 @@ export function serveClock(guestMemory: SharedArrayBuffer, vcpus: number, runGue
 }
 
 const RECORD = 4096;
+/** By its number the guest says where its record is to be: bit 0 asks for it. */
+const MSR_KVM_SYSTEM_TIME_NEW = 0x4b564d01;
 
 /** The toy guest: asks for its record, then reads the clock until it has gone on, twice. Returns the two readings, ns. */
 export function toyGuest(): [bigint, bigint] {
@@ -44,11 +43,12 @@ export function toyGuest(): [bigint, bigint] {
     if (view.getUint32(RECORD, true) === 0) {
       return { reason: 'wrmsr', msr: MSR_KVM_SYSTEM_TIME_NEW, value: BigInt(RECORD) | 1n, fault: false };
     }
-    readings.push(landed(guestCpu, RECORD) ?? 0n);
+    readings.push(read(guestCpu, RECORD) ?? 0n);
     return { reason: 'halt', msr: 0, value: 0n, fault: false };
   });
   const rdtsc = () => clock.readTsc(0);
-  const guestCpu = {
+  const read = READERS.landed();
+  const guestCpu: GuestCpu = {
     load8: (address: number) => view.getUint8(address),
     load32: (address: number) => view.getUint32(address, true),
     load64: (address: number) => view.getBigUint64(address, true),
