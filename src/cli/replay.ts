@@ -5,6 +5,7 @@ import { scenarioOf } from '../checker/scenarios.ts';
 import { perform, type Step } from '../checker/trace.ts';
 import type { Kvm } from '../machine/kvm/kvm.ts';
 import { isUnavailable } from '../machine/sys.ts';
+import { configurationShape } from '../report/check.ts';
 import { toJson } from '../report/json.ts';
 import { styled } from '../report/text.ts';
 import { stepShape, traceText } from '../report/trace-text.ts';
@@ -43,7 +44,7 @@ otherwise; 2 it is no replay string, it cannot be stepped, or real vCPUs cannot 
     if (machine === 'kvm') return await withKvm(io, json, (kvm) => performed(kvm, replay, steps, io, json));
     const shown = steps.flatMap(({ found }) => found);
     if (json) {
-      io.stdout.write(toJson({ ...replay.configuration, shown, steps: steps.map(stepShape) }));
+      io.stdout.write(toJson({ ...configurationShape(replay.configuration), shown, steps: steps.map(stepShape) }));
       return EXIT_OK;
     }
     const last = steps.at(-1);
@@ -59,10 +60,10 @@ async function performed(kvm: Kvm, replay: Replay, steps: readonly Step[], io: I
   const real = await replayOnKvm(kvm, configuration, steps);
   if (isUnavailable(real)) {
     const why = `real vCPUs cannot follow it: ${real.unavailable}`;
-    io.stdout.write(json ? toJson({ ...configuration, machine: 'kvm', why }) : `${why}\n`);
+    io.stdout.write(json ? toJson({ ...configurationShape(configuration), machine: 'kvm', why }) : `${why}\n`);
     return EXIT_USAGE;
   }
-  if (json) io.stdout.write(toJson({ ...configuration, machine: 'kvm', ...real }));
+  if (json) io.stdout.write(toJson({ ...configurationShape(configuration), machine: 'kvm', ...real }));
   else io.stdout.write(`${styled(io.stdout, 'bold', configurationText(replay))}\n\n${realReplayText(real, io.stdout)}`);
   return real.same ? EXIT_OK : EXIT_OTHERWISE;
 }

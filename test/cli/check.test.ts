@@ -124,7 +124,9 @@ describe('kvmclock check --mutations', () => {
     assert.deepEqual([clamp.because, clamp.flips[0].broken], [null, ['backwards']]);
     const { status, stdout } = await captured(['replay', clamp.flips[0].replay, '--json']);
     assert.equal(status, 0);
-    assert.ok(JSON.parse(stdout).shown.includes('backwards'));
+    const { shown, mutation, early } = JSON.parse(stdout);
+    assert.ok(shown.includes('backwards'));
+    assert.deepEqual([mutation, early], [clamp.name, null]);
   });
 
   test('--mutation explores one configuration with it: the fence in the gate, that only TSO needs', async () => {
