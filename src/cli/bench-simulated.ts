@@ -34,16 +34,27 @@ const WHY = 'a simulated VM: its vCPUs are threads of this process, their TSC is
 
 export const STRESS_OPTIONS = {
   stress: { type: 'string', value: 'SECONDS', help: 'read on every vCPU while the host updates, instead of timing' },
-  flavour: { type: 'string', value: 'NAME', help: `the hypervisor: ${FLAVOUR_NAMES.join(', ')} (kvmclock by default)` },
-  host: { type: 'string', value: 'WHEN', help: `when vCPUs held out may go back: ${FREEZES.join(', ')}` },
-  writer: { type: 'string', value: 'NAME', help: `how a record is written: ${WRITERS.join(', ')}` },
-  base: { type: 'string', value: 'NAME', help: `where a refreshed line begins: ${BASES.join(', ')}` },
-  update: { type: 'string', value: 'KIND', help: `${UPDATES.join(', ')} (refresh by default)` },
+  flavour: {
+    type: 'string',
+    value: 'NAME',
+    values: FLAVOUR_NAMES,
+    help: `the hypervisor: ${FLAVOUR_NAMES.join(', ')} (kvmclock by default)`,
+  },
+  host: {
+    type: 'string',
+    value: 'WHEN',
+    values: FREEZES,
+    help: `when vCPUs held out may go back: ${FREEZES.join(', ')}`,
+  },
+  writer: { type: 'string', value: 'NAME', values: WRITERS, help: `how a record is written: ${WRITERS.join(', ')}` },
+  base: { type: 'string', value: 'NAME', values: BASES, help: `where a refreshed line begins: ${BASES.join(', ')}` },
+  update: { type: 'string', value: 'KIND', values: UPDATES, help: `${UPDATES.join(', ')} (refresh by default)` },
   reader: {
     type: 'string',
     value: 'NAME',
+    values: READER_NAMES,
     multiple: true,
-    help: `a reader, or ${CLOCK_GETTIME}; may be given again (landed, cached, before)`,
+    help: `${READER_NAMES.join(', ')}; may be given again (landed, cached, before)`,
   },
   vcpus: { type: 'string', value: 'N', help: 'vCPUs that read (2 by default)' },
 } as const satisfies Options;

@@ -1,5 +1,6 @@
 /** The dimensions of the checker as options, and back to a configuration. */
 
+import { MUTATIONS } from '../checker/mutations/mutations.ts';
 import { REDUCTION_NAMES, type ReductionName } from '../checker/reductions.ts';
 import { type Configuration, HOSTS, KERNELS, MEMORIES, UPDATES, WRITERS } from '../checker/scenarios.ts';
 import { EARLY } from '../checker/windows.ts';
@@ -12,22 +13,31 @@ export const DIMENSIONS = {
   host: {
     type: 'string',
     value: 'NAME',
+    values: HOSTS,
     default: 'kvm',
     help: `who is held out while the clock is updated: ${HOSTS.join(', ')} (kvm)`,
   },
   writer: {
     type: 'string',
     value: 'NAME',
+    values: WRITERS,
     default: 'today',
     help: `how a record is written: ${WRITERS.join(', ')} (today)`,
   },
   update: {
     type: 'string',
     value: 'NAME',
+    values: UPDATES,
     default: 'unstable',
     help: `what happens: ${UPDATES.join(', ')} (unstable)`,
   },
-  memory: { type: 'string', value: 'NAME', default: 'sc', help: `the memory: ${MEMORIES.join(', ')} (sc)` },
+  memory: {
+    type: 'string',
+    value: 'NAME',
+    values: MEMORIES,
+    default: 'sc',
+    help: `the memory: ${MEMORIES.join(', ')} (sc)`,
+  },
   vcpus: { type: 'string', value: 'N', default: '2', help: 'vCPUs of the VM (2)' },
   threads: { type: 'string', value: 'N', default: '1', help: 'guest threads that read the clock (1)' },
   calls: { type: 'string', value: 'N', default: '1', help: 'calls of each, one after the other (1)' },
@@ -42,11 +52,17 @@ export const DIMENSIONS = {
   kernel: {
     type: 'string',
     value: 'NAME',
+    values: KERNELS,
     default: 'none',
     help: `the guest kernel's own reads: ${KERNELS.join(', ')} (none)`,
   },
-  early: { type: 'string', value: 'NAME', help: `loads done early: ${EARLY.join(', ')} (not at all)` },
-  mutation: { type: 'string', value: 'NAME', help: 'with this step left out or moved; --mutations names them' },
+  early: { type: 'string', value: 'NAME', values: EARLY, help: `loads done early: ${EARLY.join(', ')} (not at all)` },
+  mutation: {
+    type: 'string',
+    value: 'NAME',
+    values: MUTATIONS.map(({ name }) => name),
+    help: 'with this step left out or moved; --mutations names them',
+  },
 } as const satisfies Options;
 
 type Values = { readonly [Name in Exclude<keyof typeof DIMENSIONS, 'early' | 'mutation'>]: string } & {

@@ -38,10 +38,16 @@ for kvmclock replay. A search that reaches a bound is cut off, says so, and is n
 Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before any was.`,
   options: {
     ...DIMENSIONS,
-    property: { type: 'string', value: 'NAME', help: 'trace this property, where more than one is violated' },
+    property: {
+      type: 'string',
+      value: 'NAME',
+      values: ALWAYS_NAMES,
+      help: 'trace this property, where more than one is violated',
+    },
     witness: {
       type: 'string',
       value: 'NAME',
+      values: SOMETIMES_NAMES,
       help: `trace a run in which this happens: ${SOMETIMES_NAMES.join(', ')}`,
     },
     why: { type: 'boolean', help: 'say what the last call is held against, with its values' },
@@ -51,11 +57,13 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
     unreduced: {
       type: 'string',
       value: 'NAMES',
+      values: [...REDUCTION_NAMES, 'all'],
       help: `do without a reduction of the search: ${REDUCTION_NAMES.join(', ')}, all`,
     },
     export: {
       type: 'string',
       value: 'FORMAT',
+      values: FORMATS,
       help: `write it for another checker: ${FORMATS.join(' (Spin), ')} (TLC); exit status 0`,
     },
     out: { type: 'string', value: 'FILE', help: 'into this file, and not to stdout' },
@@ -63,7 +71,7 @@ Exit status: 0 all hold, 1 one is violated, 2 bad arguments, 3 cut off before an
       type: 'string',
       value: 'N',
       default: String(DEFAULT_BOUNDS.states),
-      help: 'cut off after N states',
+      help: `cut off after N states (${grouped(DEFAULT_BOUNDS.states)})`,
     },
     'max-memory': {
       type: 'string',

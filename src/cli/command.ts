@@ -7,7 +7,7 @@ import type { Output } from '../report/text.ts';
 
 /**
  * One option: what node:util's parseArgs takes, and what the help says of it. `value` is the name that the help gives to
- * the value of a string option.
+ * the value of a string option; `values`: all that it may be, for a shell to complete, where `value` does not say so.
  */
 export interface Option {
   readonly type: 'boolean' | 'string';
@@ -15,6 +15,7 @@ export interface Option {
   readonly multiple?: boolean;
   readonly default?: string | boolean | string[] | boolean[];
   readonly value?: string;
+  readonly values?: readonly string[];
   readonly help: string;
 }
 

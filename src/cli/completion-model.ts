@@ -54,20 +54,13 @@ function placeOf(path: string, command: Command): Place {
   const options = Object.entries({ ...command.options, ...COMMON_OPTIONS }).map(([name, option]: [string, Option]) => ({
     names: [`--${name}`, ...(option.short === undefined ? [] : [`-${option.short}`])],
     help: option.help,
-    value: option.type === 'string' ? valueOffer(option) : undefined,
+    value: option.type === 'string' ? (option.values ?? named(option.value ?? '')) : undefined,
   }));
   const argument = command.usage.slice(path.length).trim().split(' ')[0]!;
   return { path, commands: [], options, argument: command.maxPositionals === 0 ? 'unknown' : named(argument) };
 }
 
-/** The values are those that the help gives: `kvm|kvmclock` for the value, or a list after a colon (`the memory: sc, tso (sc)`). */
-function valueOffer({ value = '', help }: Option): Offer {
-  const offer = named(value);
-  const list = offer === 'unknown' ? /: ([\w-]+(?:, [\w-]+)+)(?: \(.*\))?$|^([\w-]+(?:, [\w-]+)+) \(/.exec(help) : null;
-  return list === null ? offer : (list[1] ?? list[2]!).split(', ');
-}
-
-/** What an argument may be, by the name that the usage has for it. */
+/** What an argument, or an option's value, may be, by the name that the usage has for it. */
 function named(name: string): Offer {
   const bare = name.replace(/^\[|\]$/g, '');
   if (bare.includes('|')) return bare.split('|');

@@ -22,6 +22,7 @@ Exit status: 0 no run was stale, 1 some were, 2 there is no KVM here.`,
     update: {
       type: 'string',
       value: 'NAME',
+      values: UPDATES,
       default: 'unstable',
       help: 'unstable: the TSCs stop matching (default); set-clock: the clock is set, stays stable',
     },

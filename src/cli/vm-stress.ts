@@ -23,6 +23,7 @@ Exit status: 0 nothing torn, no warp, nothing stale; 1 otherwise; 2 there is no 
     reader: {
       type: 'string',
       value: 'NAME',
+      values: STRESS_READERS,
       default: 'landed',
       help: `${STRESS_READERS.join(', ')} (landed by default)`,
     },

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { Option } from '../../src/cli/command.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { places } from '../../src/cli/completion-model.ts';
 import { READERS } from '../../src/guest/readers.ts';
@@ -131,8 +132,26 @@ describe('kvmclock completion', () => {
     assert.equal(value('check', '--vcpus'), 'unknown');
     assert.deepEqual(value('vm stress', '--clock'), ['kvm', 'kvmclock']);
     assert.deepEqual(value('check', '--writer'), ['2014', '2015', 'today', 'xen']);
+    assert.deepEqual(value('vm race', '--update'), ['unstable', 'set-clock']);
+    assert.deepEqual(value('check', '--export'), ['promela', 'tla']);
     assert.equal(at('decode').argument, 'file');
     assert.equal(at('doctor').argument, 'unknown');
+  });
+
+  test('every option that takes one of some names offers them, and its help says which they are', async () => {
+    for (const [command, load] of [
+      ['check', import('../../src/cli/check.ts')],
+      ['bench', import('../../src/cli/bench.ts')],
+      ['vm race', import('../../src/cli/vm-race.ts')],
+      ['vm stress', import('../../src/cli/vm-stress.ts')],
+    ] as const) {
+      for (const [name, option] of Object.entries<Option>((await load).command.options)) {
+        if (!/^(NAMES?|KIND|WHEN|FORMAT)$/.test(option.value ?? '')) continue;
+        assert.ok(option.values !== undefined && option.values.length > 1, `${command} --${name}`);
+        const told = name === 'mutation' || name === 'property' ? [] : option.values; // by --mutations, and above the options
+        for (const one of told) assert.ok(option.help.includes(one), `${command} --${name}: ${one}`);
+      }
+    }
   });
 
   test('`kvmclock completion` refuses a shell that it does not know, and none, in one line', async () => {
