@@ -54,7 +54,7 @@ export const STRESS_OPTIONS = {
     value: 'NAME',
     values: READER_NAMES,
     multiple: true,
-    help: `${READER_NAMES.join(', ')}; may be given again (landed, cached, before)`,
+    help: `${READER_NAMES.join(', ')}; once or more`,
   },
   vcpus: { type: 'string', value: 'N', help: 'vCPUs that read (2 by default)' },
 } as const satisfies Options;
