@@ -33,11 +33,11 @@ With --machine simulated: the readers in TypeScript on a simulated VM, what it c
 and to update a VM of up to 1 024 vCPUs, and what a day of refreshes does to time.
 
 With --stress too, every vCPU of that VM reads, with each reader in turns (landed, cached and before unless
---reader names others), while its host updates the clock as fast as the guest can still get on. Counted are repeated rounds (retries), readings that mix two updates
-(torn), readings by an older line than the vCPU had been told of (stale), readings behind one that
-somebody had been given (warps) or equal to it (stalls), and those refused as not stable. The other
-options put one thing in the place of the flavour's own. The exit status is 1 where a reading was torn,
-stale or behind another.`,
+--reader names others), while its host updates the clock as fast as the guest can still get on. Counted
+are repeated rounds (retries), readings that mix two updates (torn), readings by an older line than the
+vCPU had been told of (stale), readings behind one that somebody had been given (warps) or equal to it
+(stalls), and those refused as not stable. The other options put one thing in the place of the flavour's
+own. The exit status is 1 where a reading was torn, stale or behind another.`,
   options: {
     machine: MACHINE_OPTION,
     rounds: { type: 'string', value: 'N', default: ROUNDS, help: `rounds that count (${ROUNDS} by default)` },
