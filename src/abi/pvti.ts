@@ -39,6 +39,7 @@ export const PVTI = {
   pad: 30,
 } as const;
 
+/** The fields: type and offset. */
 export const PVTI_LAYOUT = {
   version: ['u32', PVTI.version],
   tscTimestamp: ['u64', PVTI.tscTimestamp],

@@ -11,10 +11,12 @@ import { lineAt } from './sequence.ts';
  */
 export const CHANGE_KINDS = ['unstable', 'stable', 'migration', 'restore', 'paused', 'refresh'] as const;
 
+/** What a rewrite of the record was: see CHANGE_KINDS. */
 export type ChangeKind = (typeof CHANGE_KINDS)[number];
 
+/** A rewrite of the record, as whoever looked before and after sees it. */
 export interface RecordChange {
-  /** The weightiest of what happened, in the order of the list above. */
+  /** The weightiest of what happened, in the order of CHANGE_KINDS. */
   readonly kind: ChangeKind;
   readonly before: Pvti;
   readonly after: Pvti;

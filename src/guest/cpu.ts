@@ -57,6 +57,7 @@ export interface TimekeeperCpu extends Pick<GuestCpu, 'load32' | 'load64'> {
   fence(): void;
 }
 
+/** What RDTSCP gives: the TSC in cycles, and the vCPU that it was read on. */
 export interface TscAndVcpu {
   readonly tsc: bigint;
   readonly vcpu: number;

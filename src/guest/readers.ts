@@ -7,6 +7,7 @@ import { landed } from './landed.ts';
 import { relaxed } from './relaxed.ts';
 import { rfc } from './rfc.ts';
 
+/** Makes a reader by its name: `READERS.landed()`. Each call of `cached` makes one with a line of its own, for one thread. */
 export const READERS = {
   before: () => before,
   rfc: () => rfc,
@@ -19,4 +20,5 @@ export const READERS = {
   freebsd: () => freebsd,
 } as const satisfies Record<string, () => Reader>;
 
+/** A reader's name. */
 export type ReaderName = keyof typeof READERS;

@@ -21,6 +21,7 @@ import { NSEC_PER_SEC } from '../scale/timespec.ts';
 import type { GuestCpu } from './cpu.ts';
 import { readBegin, readRetry } from './sequence.ts';
 
+/** The time by a VMClock page at one moment, and what the page says of it. */
 export interface VmclockTime {
   /** Seconds of the page's time type (VMCLOCK_TIME). */
   readonly sec: bigint;

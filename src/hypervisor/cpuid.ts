@@ -2,6 +2,7 @@
 import { KVM_CPUID_FEATURES, KVM_CPUID_SIGNATURE, KVM_SIGNATURE } from '../abi/cpuid.ts';
 import type { KvmVm } from './vm.ts';
 
+/** What CPUID answers: u32 each. */
 export interface CpuidLeaf {
   readonly eax: number;
   readonly ebx: number;

@@ -17,6 +17,7 @@ export type Stability =
 /** What is wrong with the address that a guest gave for a structure. */
 export type AddressProblem = 'misaligned' | 'crosses a page' | 'no memory there';
 
+/** A structure that a guest has put where there is a problem, and what became of that. */
 export interface AddressReport {
   readonly vcpu: number;
   readonly msr: number;
@@ -29,6 +30,7 @@ export interface AddressReport {
   readonly outcome: 'refused' | 'dropped' | 'written';
 }
 
+/** What a VMM may listen to. */
 export interface HypervisorEvents {
   /** The VM's records became stable, or stopped being so. Called by the thread that made the update. */
   stability(reason: Stability): void;

@@ -4,6 +4,7 @@
  */
 import { type FlavourName, POLICIES, type Policy } from './policy.ts';
 
+/** One hypervisor: how it behaves wherever the flavours differ. */
 export interface Flavour {
   readonly name: string;
   readonly policy: Policy;
@@ -76,6 +77,7 @@ const KVM_2015: Flavour = {
   periodicUpdate: true,
 };
 
+/** The flavours by name. One of your own is a copy with other values: `{ ...FLAVOURS.kvm, name: 'mine', ctrl: 'at-once' }`. */
 export const FLAVOURS: Readonly<Record<FlavourName, Flavour>> = {
   kvmclock: {
     name: 'kvmclock',

@@ -13,6 +13,7 @@ export interface HostSample {
   readonly realtimeNs: bigint;
 }
 
+/** The host: its TSC, and the clocks that its VMs follow. */
 export interface HostClock {
   /** Cycles of the host's TSC in a second; 0 while it is not known. */
   tscHz(): bigint;

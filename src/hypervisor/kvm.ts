@@ -30,6 +30,7 @@ import { hostRateChanged, setTscHz } from './tsc-rate.ts';
 import { CLOCK_FEATURES, isCreated, type KvmVm } from './vm.ts';
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
+/** What createHypervisor() takes for every flavour but Xen's. */
 export interface KvmOptions {
   /** The guest's memory and the VM's words: `sharedMemory()`, or a HostCpu of your own, which without `holds` must bear any address. */
   readonly memory: HostCpu & Partial<BoundedMemory>;
@@ -193,9 +194,10 @@ export function attachKvm(options: KvmOptions): KvmHypervisor {
 function vmOf(options: KvmOptions): KvmVm {
   const { memory, vcpus, hostClock, flavour = 'kvmclock', tscScaling = false, hypervPage = false } = options;
   checkMemory(memory, vcpus);
-  const chosen = typeof flavour === 'string' ? FLAVOURS[flavour] : flavour;
+  const chosen =
+    typeof flavour !== 'string' ? flavour : Object.hasOwn(FLAVOURS, flavour) ? FLAVOURS[flavour] : undefined;
   if (chosen === undefined) {
-    throw new RangeError(`flavour ${JSON.stringify(flavour)}: known are ${Object.keys(FLAVOURS).join(', ')}`);
+    throw new RangeError(`flavour ${JSON.stringify(flavour)}: known are ${Object.keys(FLAVOURS).join(', ')}, xen`);
   }
   return {
     cpu: memory,

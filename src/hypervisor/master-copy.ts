@@ -6,6 +6,7 @@
 import type { HostCpu } from './cpu.ts';
 import { VM_WORDS, vmWord } from './words.ts';
 
+/** One instant of the host, from which the records of a stable VM are made. */
 export interface MasterCopy {
   /** All records lie on one line and carry the stable bit. Where false, each vCPU samples for itself. */
   readonly useMasterClock: boolean;

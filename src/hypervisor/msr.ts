@@ -34,6 +34,7 @@ import { type KvmVm, underLock } from './vm.ts';
 import { publishWallClock } from './wall-clock.ts';
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
+/** `done`: go on behind the instruction; `refused`: inject #GP; `unknown`: somebody else's register. */
 export type MsrOutcome = 'done' | 'refused' | 'unknown';
 
 /** Who writes: the guest by WRMSR, or the VMM (KVM_SET_MSRS), whose writes are a restore's. */

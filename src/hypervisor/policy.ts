@@ -20,6 +20,7 @@ export type Writer = '2014' | '2015' | 'today' | 'xen';
  */
 export type Base = 'kvm' | 'continuous';
 
+/** How an update of the clock is made, and a record written. */
 export interface Policy {
   readonly freeze: Freeze;
   readonly writer: Writer;
@@ -62,6 +63,7 @@ const KVM: Policy = {
 };
 const KVM_2015: Policy = { ...KVM, writer: '2015', lock: 'whole', global: 'delayed' };
 
+/** Ours; KVM as it is today, as of January 2015, and as of November 2014. */
 export type FlavourName = 'kvmclock' | 'kvm' | 'kvm-2015' | 'kvm-2014';
 
 /** The policies of the flavours. */

@@ -29,6 +29,7 @@ export interface SavedVcpu {
   readonly systemTimeMsr: string;
 }
 
+/** A VM's clock with its TSCs, as plain JSON: u64 as decimal strings. */
 export interface SavedClock {
   readonly format: 'kvmclock-1';
   /** The VM's clock and the host's time of day at the instant of the save, ns. */

@@ -16,6 +16,7 @@ export interface GuestRegion {
   readonly bytes?: number;
 }
 
+/** What sharedMemory() takes. */
 export interface SharedMemoryOptions {
   /** Guest memory from address 0 on, or its regions. */
   readonly memory: ArrayBufferLike | readonly GuestRegion[];

@@ -8,6 +8,7 @@ import { acquire, release } from './lock.ts';
 import type { VmSetup } from './policy.ts';
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from './words.ts';
 
+/** One VM: what does not change, and the memory that everything else is in. */
 export interface KvmVm {
   readonly cpu: HostCpu;
   readonly setup: VmSetup;

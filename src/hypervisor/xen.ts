@@ -20,6 +20,7 @@ import type { BoundedMemory } from './shared-memory.ts';
 import { publishWallClock } from './wall-clock.ts';
 import { VCPU_WORDS, vcpuWord } from './words.ts';
 
+/** What createHypervisor() takes for the flavour `xen`: see KvmOptions. */
 export interface XenOptions {
   readonly memory: HostCpu & Partial<BoundedMemory>;
   readonly vcpus: number;
@@ -36,6 +37,7 @@ export interface XenStamp {
   readonly tscHz: bigint;
 }
 
+/** The clock of a VM as Xen keeps it: every vCPU goes on by the stamp of the processor that it runs on. */
 export interface XenHypervisor {
   /** A stamp of the processor that this runs on, now. */
   takeStamp(): XenStamp;

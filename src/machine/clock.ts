@@ -9,6 +9,7 @@ import { isUnavailable, type Sys } from './sys.ts';
 import { kernelClocks } from './timekeeper.ts';
 import { type ChangeListener, watchRecord } from './watch.ts';
 
+/** A clock that openClock() gives: the record of this VM, or process.hrtime where there is none. */
 export interface Clock extends EpochClock, KernelClocks {
   /** `pvclock`: the record that the hypervisor keeps for this VM. `hrtime`: Node's own clock, as there is no record here. */
   readonly source: 'pvclock' | 'hrtime';
@@ -36,6 +37,7 @@ export interface Clock extends EpochClock, KernelClocks {
   onChange(listener: ChangeListener): () => void;
 }
 
+/** What openClock() takes. */
 export interface ClockOptions {
   /** How often `onChange` looks at the record, in ms; 1000 by default. */
   readonly watchEveryMs?: number;
@@ -49,7 +51,7 @@ const DEFAULT_WATCH_MS = 1000;
  */
 export function openClock(options: ClockOptions = {}): Clock {
   const watchEveryMs = options.watchEveryMs ?? DEFAULT_WATCH_MS;
-  if (!(watchEveryMs > 0 && watchEveryMs < 2 ** 31)) {
+  if (typeof watchEveryMs !== 'number' || !(watchEveryMs > 0 && watchEveryMs < 2 ** 31)) {
     throw new RangeError(`openClock: watchEveryMs must be above 0 and below 2^31 ms, got ${watchEveryMs}`);
   }
   const live = openLive();

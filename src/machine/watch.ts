@@ -2,6 +2,7 @@
 import type { Pvti } from '../abi/pvti.ts';
 import { type RecordChange, recordChange } from '../guest/change.ts';
 
+/** Is told of a rewrite of the record. What it throws is an uncaught exception of the process. */
 export type ChangeListener = (change: RecordChange) => void;
 
 export interface Watch {
@@ -31,6 +32,7 @@ export function watchRecord(look: () => { record: Pvti; tsc: bigint }, everyMs: 
   };
   return {
     onChange(listener) {
+      if (typeof listener !== 'function') throw new TypeError(`onChange takes a function, got ${String(listener)}`);
       const own: ChangeListener = (change) => listener(change); // the same function may listen twice
       listeners.add(own);
       start();

@@ -34,11 +34,12 @@ test('createHypervisor() refuses options that cannot be, and says what is wrong'
   }
   for (const created of [0, 3])
     assert.throws(() => createHypervisor({ memory, vcpus: 2, created, hostClock }), /^RangeError: created: /);
-  const flavour = 'kvm-1999' as 'kvm';
-  assert.throws(
-    () => createHypervisor({ memory, vcpus: 2, hostClock, flavour }),
-    /known are kvmclock, kvm, kvm-2015, kvm-2014/,
-  );
+  for (const flavour of ['kvm-1999', 'toString'] as 'kvm'[]) {
+    assert.throws(
+      () => createHypervisor({ memory, vcpus: 2, hostClock, flavour }),
+      /known are kvmclock, kvm, kvm-2015, kvm-2014, xen/,
+    );
+  }
   assert.throws(() => createHypervisor({ memory, vcpus: 0, hostClock, flavour: 'xen' }), /^RangeError: vcpus: /);
 });
 

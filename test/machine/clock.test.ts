@@ -99,7 +99,7 @@ test('now() reads the same in Workers: a reading passed from thread to thread ne
 });
 
 test('openClock() refuses a bad option in one line', () => {
-  for (const watchEveryMs of [0, -1, Number.NaN, 2 ** 31]) {
+  for (const watchEveryMs of [0, -1, Number.NaN, 2 ** 31, '1' as unknown as number]) {
     assert.throws(() => openClock({ watchEveryMs }), {
       name: 'RangeError',
       message: /^openClock: watchEveryMs must be/,

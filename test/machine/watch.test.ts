@@ -63,3 +63,8 @@ test('watchRecord() looks no more when the last listener has gone, and starts af
   t.mock.timers.tick(100);
   assert.deepEqual(seen, [], 'what happened while nobody listened is not told');
 });
+
+test('onChange() refuses what is no function at once, and not when the record is rewritten', () => {
+  const watch = watchRecord(() => ({ record: RECORD, tsc: 0n }), 100);
+  assert.throws(() => watch.onChange(7 as never), { name: 'TypeError', message: 'onChange takes a function, got 7' });
+});
