@@ -34,7 +34,7 @@ test('createHypervisor() refuses options that cannot be, and says what is wrong'
   }
   for (const created of [0, 3])
     assert.throws(() => createHypervisor({ memory, vcpus: 2, created, hostClock }), /^RangeError: created: /);
-  for (const flavour of ['kvm-1999', 'toString'] as 'kvm'[]) {
+  for (const flavour of ['kvm-1999', 'toString'] as string[] as 'kvm'[]) {
     assert.throws(
       () => createHypervisor({ memory, vcpus: 2, hostClock, flavour }),
       /known are kvmclock, kvm, kvm-2015, kvm-2014, xen/,
