@@ -28,6 +28,8 @@ export interface Turn {
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz';
 const HOSTS = 8;
 const OTHERS = 8;
+/** Operations of one schedule: a guest or a host that goes round can be told to do so for ever. A trace has some hundreds. */
+const MOST_OPERATIONS = 20_000;
 const TOKEN = /(\*?)([a-zA-Z_.])(\d*)(?:-(\d+))?/y;
 
 /** By step: the turns in it. */
@@ -46,9 +48,10 @@ function formatStep(turns: readonly Turn[], vcpus: number): string {
     .join('*');
 }
 
-/** Throws RangeError where the text is no schedule. */
+/** Throws RangeError where the text is no schedule, or one too long to be performed. */
 export function parseSchedule(text: string, vcpus: number): Schedule {
   const schedule: Turn[][] = [];
+  let operations = 0;
   TOKEN.lastIndex = 0;
   while (TOKEN.lastIndex < text.length) {
     const at = TOKEN.lastIndex;
@@ -60,6 +63,8 @@ export function parseSchedule(text: string, vcpus: number): Schedule {
       count: count === '' ? 1 : Number(count),
       choice: choice === undefined ? -1 : Number(choice),
     };
+    operations += turn.count;
+    if (operations > MOST_OPERATIONS) throw new RangeError(`it has more than ${MOST_OPERATIONS} operations`);
     if (joined === '*' && schedule.length > 0) schedule.at(-1)!.push(turn);
     else schedule.push([turn]);
   }
