@@ -78,9 +78,13 @@ describe('the view of the matrix', { skip }, () => {
     await ready(page, 'matrix-reader');
     await page.getByRole('button', { name: 'Explore' }).click();
     await page.waitForFunction(() => document.querySelector('#matrix-cells a') !== null);
+    assert.equal(await page.getByRole('button', { name: 'Explore' }).isEnabled(), false);
+    assert.ok(page.workers().length > 0);
     await page.getByRole('button', { name: 'Stop' }).click();
     await page.waitForFunction(() => document.getElementById('matrix-status')!.textContent === 'Stopped.');
     assert.ok((await page.locator('#matrix-cells a').count()) > 0);
+    assert.equal(await page.getByRole('button', { name: 'Explore' }).isEnabled(), true);
+    while (page.workers().length > 0) await page.waitForEvent('close', { timeout: 50 }).catch(() => {});
   });
 
   test('it is readable, named and no wider than its window', async (t) => {

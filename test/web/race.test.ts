@@ -127,6 +127,61 @@ describe('the view of the race', { skip }, () => {
     assert.equal(new Set(colours).size, 2);
   });
 
+  test("it colours each word in the lanes by its update: what the reader uses is not what its vCPU's record has", async (t) => {
+    const page = await opened(t, '#race');
+    await threadExample(page);
+    const words = await page
+      .locator('#race-lanes .update')
+      .evaluateAll((list) => list.map((word) => `${word.className.match(/update-\d/)![0]} ${word.textContent}`));
+    const read = words.filter((word) => word.includes('reads record 0'));
+    const written = words.filter((word) => word.includes('writes record 1'));
+    assert.equal(read.length, 5); // the flags, then the four words
+    assert.ok(written.length > 0);
+    for (const word of read) assert.match(word, /^update-0 .*, of update 0$/);
+    for (const word of written) assert.match(word, /^update-1 .*, of update 1$/);
+  });
+
+  test('a store is coloured when it reaches memory, not while it waits in a buffer', async (t) => {
+    const { violated } = check({ ...DEFAULT_CONFIGURATION, reader: 'rfc', memory: 'tso' });
+    const page = await opened(t, `#race/${violated.find(({ property }) => property === 'mixed')!.replay}`);
+    await traced(page);
+    await page.getByLabel('every operation').check();
+    const rows = await page.locator('#race-lanes tbody tr').evaluateAll((list) =>
+      list.map((row) => {
+        const coloured = [...row.querySelectorAll('.update')].map((word) => word.textContent!);
+        return [row.textContent!, coloured.join('\n')] as const;
+      }),
+    );
+    const drained = rows.filter(([, coloured]) => / = .* reaches memory/.test(coloured));
+    const waiting = rows.filter(([all]) => /writes record \d systemTime/.test(all) && !all.includes('reaches memory'));
+    assert.ok(drained.length > 0 && waiting.length > 0);
+    for (const [, coloured] of waiting) assert.doesNotMatch(coloured, /writes record/);
+  });
+
+  test('by keyboard the steps are one stop, and the arrows go from step to step', async (t) => {
+    const page = await opened(t, '#race');
+    await threadExample(page);
+    await page.locator('#race-lanes-box').focus();
+    await page.keyboard.press('Tab');
+    const focused = () => page.evaluate(() => document.activeElement!.getAttribute('aria-label'));
+    assert.equal(await focused(), 'step 1');
+    for (const _ of [2, 3, 4]) await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowUp');
+    assert.deepEqual([await focused(), await text(page, 'race-at')], ['step 3', 'step 3 of 20']);
+    await page.keyboard.press('Tab');
+    assert.equal(await focused(), 'Records');
+  });
+
+  test('the buttons, the lanes, the records and the source of a step fit into one window', async (t) => {
+    const page = await opened(t, '#race', { width: WIDE });
+    await threadExample(page);
+    const [top, bottom] = await page.evaluate(() => {
+      const box = (id: string) => document.getElementById(id)!.getBoundingClientRect();
+      return [box('race-first').top, Math.max(box('race-source-box').bottom, box('race-records').bottom)] as const;
+    });
+    assert.ok(bottom - top < 900, `${bottom - top} px`);
+  });
+
   test('an address opens its trace, and one that is none says so', async (t) => {
     const { replay, steps } = mostTelling(check(THREAD).violated)!;
     const page = await opened(t, `#race/${replay}`);
@@ -134,7 +189,8 @@ describe('the view of the race', { skip }, () => {
     assert.equal(await text(page, 'race-at'), `step 1 of ${steps}`);
     assert.equal(await text(page, 'race-replay'), `kvmclock replay '${replay}'`);
     assert.equal(await choice(page, 'race', 'Writer').inputValue(), '2014');
-    for (const wrong of ['nonsense', `${replay}QQQQ`, 'rfc~kvm~2014~unstable~sc~v2t1c1~']) {
+    const endless = 'rfc~kvm~2014~unstable~sc~v2t1c1~.b999999999999';
+    for (const wrong of ['nonsense', `${replay}QQQQ`, 'rfc~kvm~2014~unstable~sc~v2t1c1~', endless]) {
       await page.evaluate((hash) => {
         location.hash = hash;
       }, `#race/${wrong}`);
@@ -142,7 +198,26 @@ describe('the view of the race', { skip }, () => {
       assert.match(await text(page, 'race-status'), /^The address holds no execution that can be stepped: /);
       await page.goBack();
       await traced(page);
+      assert.match(await text(page, 'race-status'), /^The address holds this execution\. /);
     }
+  });
+
+  test('verdicts stand beside traces of their own configuration alone', async (t) => {
+    const page = await opened(t, '#race');
+    await threadExample(page);
+    assert.match(await text(page, 'race-verdicts-of'), /^rfc under kvm, writer 2014, update unstable, memory sc: /);
+    const status = await text(page, 'race-status');
+    await page.getByRole('link', { name: 'seen: 9 steps' }).click();
+    await page.waitForFunction(() => document.getElementById('race-trace-title')!.textContent === 'stable: 9 steps');
+    assert.equal(await page.locator('#race-verdicts').isVisible(), true);
+    assert.equal(await text(page, 'race-status'), status);
+    const other = mostTelling(check({ ...THREAD, writer: '2015' }).violated)!;
+    await page.evaluate((hash) => {
+      location.hash = hash;
+    }, `#race/${other.replay}`);
+    await page.waitForFunction(() => document.getElementById('race-trace-what')!.textContent!.includes('writer 2015'));
+    assert.equal(await page.locator('#race-verdicts').isVisible(), false);
+    assert.match(await text(page, 'race-status'), /^The address holds this execution\. /);
   });
 
   for (const [how, assets] of WAYS) {

@@ -2,6 +2,7 @@
 import type { SeenChange } from '../../src/guest/observed.ts';
 import { formatNs } from '../../src/scale/duration.ts';
 import { byId, element } from '../dom.ts';
+import { timeOfDay } from './time-of-day.ts';
 
 const MOST = 200;
 
@@ -38,12 +39,11 @@ export function changesList(): ChangesList {
 }
 
 function item({ atMs, vcpu, kind, fromVersion, toVersion, jumpNs }: SeenChange): HTMLElement {
-  const at = new Date(atMs);
   const jump = jumpNs === null ? 'its jump cannot be told' : `the clock moved by ${formatNs(jumpNs)}`;
   return element(
     'li',
     {},
-    element('time', { datetime: at.toISOString() }, at.toLocaleTimeString()),
+    element('time', { datetime: new Date(atMs).toISOString() }, timeOfDay(atMs)),
     ' ',
     element('span', { class: 'mark' }, kind),
     ` of vCPU ${vcpu}'s record: version ${fromVersion} to ${toVersion}, ${jump}`,

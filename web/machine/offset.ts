@@ -2,7 +2,8 @@
 import type { Sample, SampleColumns, SeenChange } from '../../src/guest/observed.ts';
 import { formatAge, formatNs } from '../../src/scale/duration.ts';
 import { byId, setText } from '../dom.ts';
-import { axis, colour, type Plot, plotIn } from '../plot.ts';
+import { axis, colour, markNs, type Plot, plotIn } from '../plot.ts';
+import { timeOfDay } from './time-of-day.ts';
 
 type Against = 'rawNs' | 'monotonicNs';
 
@@ -22,13 +23,16 @@ export class OffsetPlot {
   #uncertaintyNs = 0;
 
   constructor() {
-    const showNs = (_: unknown, values: number[]) => values.map(formatNs);
+    const showNs = (_: unknown, values: number[]) => values.map(markNs);
     this.#plot = plotIn(
       byId('offset-plot'),
       {
         legend: { show: false },
         cursor: { y: false },
-        axes: [axis({ space: 80, incrs: STEPS_S, values: timesOfDay }), axis({ size: 70, values: showNs })],
+        axes: [
+          axis({ space: 80, incrs: STEPS_S, values: timesOfDay }),
+          axis({ size: 70, values: showNs, label: 'gained since the left edge' }),
+        ],
         series: [{}, { stroke: () => colour('accent'), width: 2, points: { show: false } }],
         hooks: { draw: [(plot) => this.#drawChanges(plot)] },
       },
@@ -107,7 +111,7 @@ export class OffsetPlot {
 }
 
 function timesOfDay(_: unknown, seconds: readonly number[]): string[] {
-  return seconds.map((at) => new Date(at * 1000).toLocaleTimeString([], { hour12: false }));
+  return seconds.map((at) => timeOfDay(at * 1000));
 }
 
 function signed(ns: number): string {

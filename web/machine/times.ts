@@ -2,7 +2,7 @@
 import type { ReadTimes } from '../../src/guest/observed.ts';
 import { formatNs } from '../../src/scale/duration.ts';
 import { byId, setText } from '../dom.ts';
-import { axis, barPaths, colour, type Plot, plotIn } from '../plot.ts';
+import { axis, barPaths, colour, markNs, type Plot, plotIn } from '../plot.ts';
 
 /** Below one reading: where bars stand on. */
 const GROUND = 0.5;
@@ -26,11 +26,13 @@ export function timesPlot(): (times: ReadTimes) => void {
         axes: [
           axis({
             splits: (self) => marks(bins, self.width / MARK_PX),
-            values: (_, at) => at.map((place) => formatNs(timeAt(bins, place))),
+            values: (_, at) => at.map((place) => markNs(timeAt(bins, place))),
+            label: 'time that one took',
             grid: { show: false },
           }),
           axis({
-            size: 70,
+            size: 60,
+            label: 'readings',
             splits: (_, __, ___, most) => powersOfTen(most),
             values: (_, at: readonly (number | null)[]) => at.map((count) => count?.toLocaleString() ?? ''),
           }),

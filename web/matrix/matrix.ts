@@ -22,6 +22,7 @@ class MatrixView {
   readonly #reader = offer<ReaderName | typeof ALL>('matrix-reader', [ALL, ...READER_NAMES]);
   readonly #writer = offerWriters('matrix-writer');
   readonly #memory = offerMemories('matrix-memory');
+  readonly #start = byId<HTMLButtonElement>('matrix-start');
   readonly #stop = byId<HTMLButtonElement>('matrix-stop');
   readonly #status = byId('matrix-status');
   /** What has been explored since the page was opened, by configuration. */
@@ -57,17 +58,17 @@ class MatrixView {
     for (const configuration of wanted) this.#fill(cells, configuration);
     const start = performance.now();
     const total = todo.length;
-    const show = (what: string) =>
-      setText(this.#status, `${what}: ${wanted.length - todo.length} of ${wanted.length} configurations.`);
+    let done = wanted.length - total;
     this.#stopped = false;
     this.#stop.disabled = false;
+    this.#start.disabled = true;
     const work = async (explorer: Explorer): Promise<void> => {
       for (let next = todo.shift(); next !== undefined && !this.#stopped; next = todo.shift()) {
         const verdict = await explorer.explore(next);
         if (verdict === undefined) return;
         this.#known.set(keyOf(next), verdict);
         this.#fill(cells, next);
-        show('Exploring');
+        setText(this.#status, `Exploring: ${++done} of ${wanted.length} configurations are done.`);
       }
     };
     try {
@@ -83,7 +84,9 @@ class MatrixView {
     } catch (error) {
       setText(this.#status, `It cannot be explored: ${error instanceof Error ? error.message : String(error)}.`);
     } finally {
+      for (const explorer of this.#explorers) explorer.end();
       this.#stop.disabled = true;
+      this.#start.disabled = false;
     }
   }
 
@@ -92,8 +95,14 @@ class MatrixView {
     const cells = new Map<string, HTMLElement>();
     const readers = [...new Set(wanted.map(({ reader }) => reader))];
     const rows = (readers.length > 0 ? readers : READER_NAMES).flatMap((reader) =>
-      HOSTS.map((host) => {
-        const row = element('tr', {}, element('th', { scope: 'row' }, reader), element('th', { scope: 'row' }, host));
+      HOSTS.map((host, place) => {
+        const attributes: Record<string, string> = place === 0 ? { class: 'first' } : {};
+        const row = element(
+          'tr',
+          attributes,
+          element('th', { scope: 'row' }, reader),
+          element('th', { scope: 'row' }, host),
+        );
         for (const update of MATRIX_UPDATES) {
           const cell = element('td', {}, '\u00a0');
           row.append(cell);

@@ -28,8 +28,8 @@ const UPDATE_WORDS: Readonly<Record<Configuration['update'], string>> = {
 };
 
 const MEMORY_WORDS: Readonly<Record<Configuration['memory'], string>> = {
-  sc: 'sc: at once',
-  tso: 'tso: x86, store buffers',
+  sc: 'sc: stores are seen at once',
+  tso: 'tso: x86, stores wait in buffers',
 };
 
 /** Puts the names into a select, with words where there are any. */

@@ -1,6 +1,6 @@
 /** The view *The race*: a configuration is chosen, the checker explores it here in the page, and what it finds is stepped through. */
 import type { Finding } from '../../src/checker/check.ts';
-import { mostTelling } from '../../src/checker/explain.ts';
+import { configurationText, mostTelling } from '../../src/checker/explain.ts';
 import type { Mutants } from '../../src/checker/mutants.ts';
 import { ALWAYS, SOMETIMES } from '../../src/checker/properties.ts';
 import { parseReplay } from '../../src/checker/replay-string.ts';
@@ -41,8 +41,13 @@ class RaceView {
   readonly #calls = offer('race-calls', ['1', '2']);
   /** The replay string of the address. */
   #asked = '';
+  /** What is to be said where the address is none that has to be complained of. */
+  #said = '';
+  /** The configuration that the verdicts shown are of. */
+  #verdictsOf = '';
 
   constructor() {
+    this.#said = this.#status.textContent;
     this.#choose(THREAD);
     byId('race-form').addEventListener('submit', (event) => {
       event.preventDefault();
@@ -60,6 +65,7 @@ class RaceView {
     this.#asked = replay;
     if (replay === '') {
       this.#trace.close();
+      setText(this.#status, this.#said);
       return;
     }
     try {
@@ -68,6 +74,8 @@ class RaceView {
       if (this.#asked !== replay) return; // the address has gone on
       this.#trace.open(replay, mutants);
       this.#choose(configuration);
+      if (configurationText({ configuration }) === this.#verdictsOf) setText(this.#status, this.#said);
+      else this.#showNoVerdicts();
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       this.#trace.close();
@@ -99,6 +107,18 @@ class RaceView {
     this.#calls.set(calls === 1 ? '1' : '2');
   }
 
+  /** What stands there would be taken for verdicts of what the address has opened. */
+  #showNoVerdicts(): void {
+    this.#verdictsOf = '';
+    byId('race-verdicts').hidden = true;
+    this.#tell('The address holds this execution. Check explores every execution of what is chosen here.');
+  }
+
+  #tell(text: string): void {
+    this.#said = text;
+    setText(this.#status, text);
+  }
+
   async #check(configuration: Configuration): Promise<void> {
     this.#cancel.disabled = false;
     setText(this.#status, 'Exploring.');
@@ -109,10 +129,10 @@ class RaceView {
           `Exploring: ${states.toLocaleString()} states found, ${expanded.toLocaleString()} explored.`,
         ),
       );
-      if (verdict === undefined) setText(this.#status, 'Cancelled.');
+      if (verdict === undefined) this.#tell('Cancelled.');
       else this.#say(verdict);
     } catch (error) {
-      setText(this.#status, `It cannot be explored: ${error instanceof Error ? error.message : String(error)}.`);
+      this.#tell(`It cannot be explored: ${error instanceof Error ? error.message : String(error)}.`);
     } finally {
       this.#cancel.disabled = true;
     }
@@ -124,11 +144,12 @@ class RaceView {
     const end = complete ? 'every state explored' : 'CUT OFF by a bound: no pass';
     const count =
       violated.length === 0 ? 'nothing is violated' : `${violated.length} of ${ALWAYS.length} properties are violated`;
-    setText(
-      this.#status,
+    this.#tell(
       `${states.toLocaleString()} states in ${seconds.toFixed(2)} s (${rate} a second), ${end}: ${complete || violated.length > 0 ? count : 'nothing found'}.`,
     );
     showVerdict(verdict);
+    this.#verdictsOf = configurationText(verdict);
+    setText(byId('race-verdicts-of'), this.#verdictsOf);
     const finding = mostTelling(violated);
     location.hash = finding === undefined ? '#race' : `#race/${finding.replay}`; // and so it is shown
   }

@@ -23,6 +23,11 @@ const ROWS: readonly Row[] = [
 /** Colours there are; a fifth update takes the first one's again. */
 const COLOURS = 4;
 
+/** The class of what comes from this update. */
+export function updateClass(update: number): string {
+  return `update update-${update % COLOURS}`;
+}
+
 export function showState(step: Step, before: Step | undefined, buffers: Buffers): void {
   const heading = step.records.map(({ vcpu }) => element('th', { scope: 'col' }, `record ${vcpu}`));
   const rows = ROWS.map((row) => {
@@ -47,7 +52,7 @@ function cellOf({ word, show }: Row, record: RecordState, before: RecordState | 
   const text = show(record);
   if (word === undefined) return element('td', {}, text);
   const update = record.stamps[word];
-  const cell = element('td', { class: `update update-${update % COLOURS}` }, text);
+  const cell = element('td', { class: updateClass(update) }, text);
   cell.append(element('span', { class: 'unseen' }, `, of update ${update}`));
   if (before !== undefined && (show(before) !== text || before.stamps[word] !== update)) cell.classList.add('new');
   return cell;

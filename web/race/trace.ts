@@ -16,6 +16,7 @@ interface Shown {
   readonly reader: string;
   readonly steps: readonly Step[];
   readonly moments: readonly Moment[];
+  readonly buffered: boolean;
   readonly buffers: readonly Buffers[];
 }
 
@@ -43,7 +44,13 @@ export class TraceView {
     if (steps.length === 0) throw new RangeError('it has no steps');
     const { reader, memory } = configuration;
     const buffered = memory === 'tso';
-    this.#shown = { reader, steps, moments: retrace(scenario, steps), buffers: buffersBehind(steps, buffered) };
+    this.#shown = {
+      reader,
+      steps,
+      moments: retrace(scenario, steps),
+      buffered,
+      buffers: buffersBehind(steps, buffered),
+    };
     const found = steps.at(-1)!.found;
     const broken = ALWAYS.filter(({ name }) => found.includes(name)).map(({ name }) => name);
     setText(byId('race-trace-title'), `${broken.join(', ') || found.join(', ')}: ${steps.length} steps`);
@@ -70,7 +77,8 @@ export class TraceView {
   }
 
   #draw(): void {
-    this.#mark = drawLanes(this.#steps, this.#all.checked, (index) => this.#go(index));
+    const { steps, buffered } = this.#shown!;
+    this.#mark = drawLanes(steps, this.#all.checked, buffered, (index) => this.#go(index));
     this.#go(this.#at);
   }
 
