@@ -5,7 +5,7 @@
  * Ctrl-C has no handler: a search or a measurement gives no other JavaScript a turn, so that one would not be called before
  * the end. The signal ends the process at once, a shell's status for that is 130, and its loops end too.
  */
-import { wantsColour } from '../report/text.ts';
+import { canRewrite, wantsColour } from '../report/text.ts';
 import { EXIT_USAGE, type Io } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { dispatch } from './dispatch.ts';
@@ -20,7 +20,7 @@ function quietExperimentalWarnings(): void {
 }
 
 function outputOf(stream: NodeJS.WriteStream, name: string) {
-  const isTerminal = stream.isTTY === true;
+  const isTerminal = canRewrite(stream.isTTY === true, process.env);
   // A reader that has gone away (`| head`) wants no more: the run goes on to its exit status, in silence.
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') return;

@@ -1,6 +1,6 @@
 /** Plain text for people: aligned tables, times with a unit, colour and a progress line where there is a terminal to show them. */
 
-/** Where text goes. `isTerminal`: a person sees it, so progress may be shown; `colour`: in colour, if they have not asked for none. */
+/** Where text goes. `isTerminal`: a person sees it, on what can rewrite a line, so progress may be shown; `colour`: in colour, if they have not asked for none. */
 export interface Output {
   write(text: string): void;
   readonly isTerminal: boolean;
@@ -16,10 +16,14 @@ export function styled(output: Output, style: Style, text: string): string {
   return output.colour ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
 }
 
-/** https://no-color.org: any value but the empty one turns colour off. TERM=dumb does too. */
-export function wantsColour(isTerminal: boolean, env: NodeJS.ProcessEnv): boolean {
-  const { NO_COLOR, TERM } = env;
-  return isTerminal && !NO_COLOR && TERM !== 'dumb';
+/** Whether a stream is a terminal that can rewrite a line: with TERM=dumb it cannot. */
+export function canRewrite(isTty: boolean, { TERM }: NodeJS.ProcessEnv): boolean {
+  return isTty && TERM !== 'dumb';
+}
+
+/** https://no-color.org: any value but the empty one turns colour off. */
+export function wantsColour(isTerminal: boolean, { NO_COLOR }: NodeJS.ProcessEnv): boolean {
+  return isTerminal && !NO_COLOR;
 }
 
 export type Align = 'left' | 'right';
@@ -66,12 +70,16 @@ export interface Progress {
   clear(): void;
 }
 
+/** Around a line that is cut at a narrow terminal's edge: on the next line it could not be taken away again. */
+const UNWRAPPED = '\x1b[?7l';
+const WRAPPED = '\x1b[?7h';
+
 export function progressOn(output: Output): Progress {
   if (!output.isTerminal) return { show() {}, clear() {} };
   let shown = false;
   return {
     show(text) {
-      output.write(`\r\x1b[2K${text}`);
+      output.write(`\r\x1b[2K${UNWRAPPED}${text}${WRAPPED}`);
       shown = true;
     },
     clear() {

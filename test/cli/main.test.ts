@@ -79,6 +79,7 @@ describe('kvmclock, the program', () => {
       const plain = onTerminal(env);
       assert.match(plain, /record at 0x40\r?\n/);
       assert.ok(!plain.includes('\x1b[1m'), plain);
+      assert.equal(plain.includes('\x1b'), env.TERM !== 'dumb'); // a line of progress is rewritten
     }
   });
 });

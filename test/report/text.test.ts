@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { grouped, progressOn, styled, table, wantsColour } from '../../src/report/text.ts';
+import { canRewrite, grouped, progressOn, styled, table, wantsColour } from '../../src/report/text.ts';
 
 function output(isTerminal: boolean) {
   const written: string[] = [];
@@ -49,12 +49,17 @@ test('styled() colours only where the output shows it', () => {
   assert.equal(styled(output(false), 'green', 'sound'), 'sound');
 });
 
-test('wantsColour() asks for a terminal, and heeds NO_COLOR and TERM=dumb', () => {
+test('canRewrite() asks for a terminal, and heeds TERM=dumb', () => {
+  assert.equal(canRewrite(true, {}), true);
+  assert.equal(canRewrite(false, {}), false);
+  assert.equal(canRewrite(true, { TERM: 'dumb' }), false);
+});
+
+test('wantsColour() asks for a terminal, and heeds NO_COLOR', () => {
   assert.equal(wantsColour(true, {}), true);
   assert.equal(wantsColour(false, {}), false);
   assert.equal(wantsColour(true, { NO_COLOR: '1' }), false);
   assert.equal(wantsColour(true, { NO_COLOR: '' }), true);
-  assert.equal(wantsColour(true, { TERM: 'dumb' }), false);
 });
 
 test('progressOn() rewrites one line of a terminal, and writes nothing elsewhere', () => {
@@ -66,6 +71,6 @@ test('progressOn() rewrites one line of a terminal, and writes nothing elsewhere
     progress.clear();
     progress.clear();
   }
-  assert.deepEqual(terminal.written, ['\r\x1b[2Khalf', '\r\x1b[2K']);
+  assert.deepEqual(terminal.written, ['\r\x1b[2K\x1b[?7lhalf\x1b[?7h', '\r\x1b[2K']);
   assert.deepEqual(file.written, []);
 });
