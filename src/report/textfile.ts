@@ -2,7 +2,7 @@
  * The metrics as a file that node_exporter picks up: its textfile collector reads every *.prom of a folder at each scrape.
  * The file is put in place by a rename, so that a scrape never sees half of it.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { WarpCount } from '../machine/measure.ts';
 import type { DoctorReport } from './doctor.ts';
@@ -23,7 +23,8 @@ export async function writeTextfile(folder: string, report: DoctorReport, versio
   });
   const temporary = `${file}.${process.pid}`; // not *.prom: it is not picked up
   try {
-    writeFileSync(temporary, text, { flag: 'wx', mode: 0o644 });
+    writeFileSync(temporary, text, { flag: 'wx' });
+    chmodSync(temporary, 0o644); // node_exporter is another user, whatever the umask of whoever runs this
     renameSync(temporary, file);
   } catch (error) {
     rmSync(temporary, { force: true });

@@ -19,14 +19,24 @@ const DASHBOARD = path.join(contrib, 'grafana/kvmclock.json');
 const folder = mkdtempSync(path.join(tmpdir(), 'kvmclock-prometheus-'));
 after(() => rmSync(folder, { recursive: true }));
 
+interface Source {
+  readonly type: string;
+  readonly uid: string;
+}
+
 interface Dashboard {
   readonly panels: readonly {
     readonly id: number;
     readonly title: string;
     readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
-    readonly targets: readonly { readonly expr: string }[];
+    readonly datasource: Source;
+    readonly targets: readonly { readonly expr: string; readonly datasource: Source }[];
   }[];
-  readonly annotations: { readonly list: readonly { readonly expr: string }[] };
+  readonly annotations: { readonly list: readonly { readonly expr: string; readonly datasource: Source }[] };
+  readonly schemaVersion: number;
+  readonly templating: {
+    readonly list: readonly { readonly name: string; readonly type: string; readonly datasource?: Source }[];
+  };
 }
 
 const dashboard = JSON.parse(readFileSync(DASHBOARD, 'utf8')) as Dashboard;
@@ -103,6 +113,25 @@ describe('the dashboard', () => {
     const { status, output } = check(rules);
     assert.equal(status, 0, output);
     assert.notEqual(check([{ record: 'wrong', expr: 'increase(kvmclock_warps_total' }]).status, 0);
+  });
+
+  test('it asks the data source that is chosen for everything, by variables that it has', () => {
+    const { templating, panels, annotations, schemaVersion } = dashboard;
+    assert.ok(schemaVersion >= 36, 'older ones name a data source by its name alone');
+    const variables = new Map(templating.list.map((variable) => [variable.name, variable.type]));
+    assert.equal(variables.get('source'), 'datasource');
+    const asking = [
+      ...templating.list.filter(({ type }) => type === 'query'),
+      ...panels.flatMap((panel) => [panel, ...panel.targets]),
+      ...annotations.list,
+    ];
+    for (const { datasource } of asking) {
+      assert.equal(datasource?.type, 'prometheus');
+      assert.match(datasource.uid, /^\$\{source\}$/);
+    }
+    for (const [, name] of expressions.join().matchAll(/\$(\w+)/g)) {
+      assert.ok(variables.has(name!) || name!.startsWith('__'), `$${name}`);
+    }
   });
 
   test('no two panels have one number or one place', () => {

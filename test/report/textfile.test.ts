@@ -46,8 +46,17 @@ describe('writeTextfile()', () => {
     const file = await writeTextfile(folder, REPORT, '1.2.3');
     assert.equal(file, path.join(folder, 'kvmclock.prom'));
     assert.deepEqual(readdirSync(folder), ['kvmclock.prom']);
-    assert.equal(statSync(file).mode & 0o444, 0o444);
+    assert.equal(statSync(file).mode & 0o777, 0o644);
     assert.match(readFileSync(file, 'utf8'), /^kvmclock_record_version\{vcpu="1"\} 5$/m);
+  });
+
+  test('writeTextfile() writes what everyone may read whatever the umask is', async () => {
+    const umask = process.umask(0o077);
+    try {
+      assert.equal(statSync(await writeTextfile(folder, REPORT, '1.2.3')).mode & 0o777, 0o644);
+    } finally {
+      process.umask(umask);
+    }
   });
 
   test('writeTextfile() puts a new file in the place of the old one: whoever has the old one open keeps all of it', async () => {

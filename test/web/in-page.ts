@@ -55,6 +55,33 @@ export function faint(): string[] {
   return list;
 }
 
+/** Drawn colours of the palette with less than the 3 to 1 to a card's ground that WCAG 2 AA asks of what is drawn. */
+export function faintlyDrawn(): string[] {
+  const style = getComputedStyle(document.documentElement);
+  const luminance = (name: string): number => {
+    const hex = style.getPropertyValue(`--${name}`).trim();
+    const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((at) => {
+      const share = Number.parseInt(hex.slice(at, at + 2), 16) / 255;
+      return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const contrast = (one: string, other: string): number => {
+    const [a, b] = [luminance(one), luminance(other)];
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  };
+  const drawn = [
+    ['bar', 'card'],
+    ['accent', 'card'],
+    ['mark', 'card'],
+    ['bar-floor', 'bar'],
+    ['bar-floor', 'card'],
+  ] as const;
+  return drawn
+    .map(([one, other]) => `${one} on ${other}: ${contrast(one, other).toFixed(2)}`)
+    .filter((line) => Number(line.split(': ')[1]) < 3);
+}
+
 /** Begins to add up how much the page moves by itself. */
 export function watchShifts(): void {
   const page = globalThis as unknown as { shifted: number };

@@ -9,7 +9,7 @@ import { liveHere } from '../machine/live-here.ts';
 import { RECORD } from '../report/looks.ts';
 import { HELLO, type Serving, serving, until } from '../server/serving.ts';
 import { keepScreenshot, NARROW, newPage, type PageOptions, skip, WIDE } from './browser.ts';
-import { faint, overflow, pixelsOf, shifted, unnamed, watchShifts } from './in-page.ts';
+import { faint, faintlyDrawn, overflow, pixelsOf, shifted, unnamed, watchShifts } from './in-page.ts';
 
 const COSTS: SeenCosts = {
   readers: ['before', 'landed', 'lfence-rdtsc', 'syscall-clock-gettime'].map((name, index) => {
@@ -138,11 +138,13 @@ describe('the view of this machine', { skip }, () => {
     server.tell('records', [toSeen(0, { ...RECORD, version: 6 }), toSeen(1, { ...RECORD, version: 8, flags: 0 })]);
     server.tell('change', CHANGE);
     server.tell('change', { ...CHANGE, vcpu: 1, kind: 'unstable', jumpNs: null });
+    server.tell('change', { ...CHANGE, kind: 'refresh', jumpNs: 0 });
     server.tell('sample', sampleAt(1));
     await page.waitForFunction(pixelsOf, ['offset-plot', 'mark'] as const);
     const items = await page.locator('#changes li').allInnerTexts();
-    assert.match(items[0]!, /unstable of vCPU 1's record: version 4 to 6, its jump cannot be told$/);
-    assert.match(items[1]!, /restore of vCPU 0's record: version 4 to 6, the clock moved by 2\.50 ms$/);
+    assert.match(items[0]!, /refresh of vCPU 0's record: version 4 to 6, the clock did not jump$/);
+    assert.match(items[1]!, /unstable of vCPU 1's record: version 4 to 6, its jump cannot be told$/);
+    assert.match(items[2]!, /restore of vCPU 0's record: version 4 to 6, the clock moved by 2\.50 ms$/);
     assert.equal(await text(page, 'machine-status'), 'NOT STABLE, says the record of vCPU 1.');
     assert.match((await page.locator('#records tr').allInnerTexts())[1]!, /^1\s+NO/);
     await keepScreenshot(page, 'machine-changes');
@@ -193,6 +195,7 @@ describe('the view of this machine', { skip }, () => {
         server.tell('order', { reads: 5_000_000_000, warps: 12, stalls: 1, worstNs: 1_250_000 });
         server.tell('sample', sampleAt(1));
         await page.waitForFunction(pixelsOf, ['offset-plot', 'mark'] as const);
+        assert.deepEqual(await page.evaluate(faintlyDrawn), []);
         assert.deepEqual(await page.evaluate(faint), []);
         assert.deepEqual(await page.evaluate(unnamed), []);
         assert.equal(await page.evaluate(overflow), 0);
@@ -213,6 +216,8 @@ describe('the view of this machine', { skip }, () => {
       main.append(faint);
     });
     assert.match((await page.evaluate(faint)).join(), /^1\.\d\d: hardly to be seen$/);
+    await page.evaluate(() => document.documentElement.style.setProperty('--bar', '#eeeeee'));
+    assert.match((await page.evaluate(faintlyDrawn)).join(), /^bar on card: 1\.\d\d$/);
     assert.deepEqual(await page.evaluate(unnamed), ['<button></button>']);
     assert.ok((await page.evaluate(overflow)) > 0);
   });

@@ -172,6 +172,16 @@ describe('the view of the race', { skip }, () => {
     assert.equal(await focused(), 'Records');
   });
 
+  test('by keyboard the last step leaves the focus on the slider, from which there is a way back', async (t) => {
+    const page = await opened(t, '#race');
+    await threadExample(page);
+    await page.locator('#race-forward').focus();
+    for (let step = 1; step < 20; step++) await page.keyboard.press('Enter');
+    assert.equal(await page.evaluate(() => document.activeElement!.id), 'race-step');
+    await page.keyboard.press('ArrowLeft');
+    assert.equal(await text(page, 'race-at'), 'step 19 of 20');
+  });
+
   test('the buttons, the lanes, the records and the source of a step fit into one window', async (t) => {
     const page = await opened(t, '#race', { width: WIDE });
     await threadExample(page);

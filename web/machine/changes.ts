@@ -39,7 +39,7 @@ export function changesList(): ChangesList {
 }
 
 function item({ atMs, vcpu, kind, fromVersion, toVersion, jumpNs }: SeenChange): HTMLElement {
-  const jump = jumpNs === null ? 'its jump cannot be told' : `the clock moved by ${formatNs(jumpNs)}`;
+  const jump = jumpText(jumpNs);
   return element(
     'li',
     {},
@@ -48,4 +48,10 @@ function item({ atMs, vcpu, kind, fromVersion, toVersion, jumpNs }: SeenChange):
     element('span', { class: 'mark' }, kind),
     ` of vCPU ${vcpu}'s record: version ${fromVersion} to ${toVersion}, ${jump}`,
   );
+}
+
+/** `jumpNs`: 0 where the new record goes on on the old one's line. */
+function jumpText(jumpNs: number | null): string {
+  if (jumpNs === null) return 'its jump cannot be told';
+  return jumpNs === 0 ? 'the clock did not jump' : `the clock moved by ${formatNs(jumpNs)}`;
 }

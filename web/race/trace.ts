@@ -92,8 +92,10 @@ export class TraceView {
       `step ${index + 1} of ${steps.length}: ${step.actions[0]?.who} ${step.actions[0]?.what}`,
     );
     setText(byId('race-at'), `step ${index + 1} of ${steps.length}`);
+    const focused = document.activeElement;
     for (const id of ['race-first', 'race-back']) byId<HTMLButtonElement>(id).disabled = index === 0;
     for (const id of ['race-forward', 'race-last']) byId<HTMLButtonElement>(id).disabled = index === steps.length - 1;
+    if (focused instanceof HTMLButtonElement && focused.disabled) this.#range.focus(); // what is disabled has no keyboard
     this.#mark(index);
     showState(step, steps[index - 1], buffers[index]!);
     const moment = moments.findLast((one) => one.step === index);
