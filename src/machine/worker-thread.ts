@@ -6,7 +6,7 @@ import { Worker, type WorkerOptions } from 'node:worker_threads';
 export function startWorker(name: string, base: string, options: WorkerOptions = {}): Worker {
   const ending = base.endsWith('.ts') ? 'ts' : 'js';
   return new Worker(new URL(`./${name}.${ending}`, base), {
-    execArgv: ['--disable-warning=ExperimentalWarning'],
+    execArgv: 'deno' in process.versions ? [] : ['--disable-warning=ExperimentalWarning'], // Deno refuses flags of Node's
     ...options,
   });
 }

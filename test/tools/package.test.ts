@@ -233,6 +233,15 @@ console.log(ns, record?.version, clock.source);
         if (command === undefined) return t.skip(missingRuntime(runtime));
         itRuns(command, args, /^hrtime/);
       });
+
+      test(`the command explores there under ${runtime}, in threads of its own`, (t) => {
+        const command = otherRuntime(runtime);
+        if (command === undefined) return t.skip(missingRuntime(runtime));
+        const main = path.join(installed, 'node_modules/kvmclock/dist/cli/main.js');
+        const { status, stdout, output } = run(command, [...args.slice(0, -1), main, 'check', 'wall', '--mutations']);
+        assert.equal(status, 0, output);
+        assert.match(stdout, /^\d+ of \d+ mutations flip a verdict/m);
+      });
     }
 
     test('the command runs there by its name', () => {
