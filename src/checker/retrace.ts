@@ -31,7 +31,7 @@ export interface Moment {
   readonly places: readonly Place[];
   /** What the call would return, left alone from here on. */
   readonly outlook: Outlook;
-  /** What the record of the vCPU that it runs on gives at the same moment, where that is known. */
+  /** What the record of the vCPU that it runs on gives at the same moment; undefined where the TSC is not known, or is of before the record. */
   readonly ownNs: bigint | undefined;
 }
 
@@ -197,6 +197,8 @@ function tscOn(steps: readonly Step[], step: number, vcpu: number): bigint | und
   return found && BigInt(found.value);
 }
 
-function lineOf({ tscTimestamp, systemTime, tscToSystemMul, tscShift }: RecordState, tsc: bigint): bigint {
+/** Undefined before the record's base: a time there is what the arithmetic wraps round to, and nobody's. */
+function lineOf({ tscTimestamp, systemTime, tscToSystemMul, tscShift }: RecordState, tsc: bigint): bigint | undefined {
+  if (tsc < tscTimestamp) return undefined;
   return lineAt(tsc, tscTimestamp, systemTime, tscToSystemMul, tscShift);
 }

@@ -95,4 +95,15 @@ describe('retrace()', () => {
     assert.equal(after.outlook, (before.outlook as bigint) + 1000n);
     assert.equal(after.ownNs, before.ownNs! + 1000n);
   });
+
+  test('retrace() has no time by a record whose base is after the TSC that was read', () => {
+    const { configuration, steps } = tracesOf({ reader: 'landed' })[0]!;
+    const [own] = retrace(scenarioOf(configuration), steps);
+    assert.equal(typeof own!.ownNs, 'bigint');
+    const later = steps.map((step) => ({
+      ...step,
+      records: step.records.map((record) => ({ ...record, tscTimestamp: 1n << 40n })),
+    }));
+    for (const { ownNs } of retrace(scenarioOf(configuration), later)) assert.equal(ownNs, undefined);
+  });
 });
