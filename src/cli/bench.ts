@@ -10,7 +10,7 @@ import { grouped, progressOn } from '../report/text.ts';
 import { benchClocks } from './bench-clocks.ts';
 import { benchOnSimulated, checkStressOptions, STRESS_OPTIONS, stressSimulated } from './bench-simulated.ts';
 import { defineCommand, EXIT_OK, type Io, UsageError } from './command.ts';
-import { MACHINE_OPTION, MACHINES } from './machine-option.ts';
+import { MACHINE_OPTION, MACHINES, refuseWithoutHrtime } from './machine-option.ts';
 import { parseName, parseWithin } from './values.ts';
 
 const ROUNDS = '15';
@@ -53,6 +53,7 @@ own. The exit status is 1 where a reading was torn, stale or behind another.`,
     const seconds = secondsOf(values.clocks === true, values.seconds, simulated);
     if (values.stress !== undefined) {
       if (values.rounds !== ROUNDS) throw new UsageError('--rounds changes nothing with --stress; leave it out');
+      refuseWithoutHrtime();
       return await stressSimulated(values, json, io);
     }
     const live = openLive();

@@ -6,7 +6,7 @@ import { progressOn } from '../report/text.ts';
 import type { Verdict } from '../report/verdict.ts';
 import { defineCommand, UsageError } from './command.ts';
 import { whyNotWritten } from './failure.ts';
-import { MACHINE_OPTION, MACHINES, type MachineName } from './machine-option.ts';
+import { MACHINE_OPTION, MACHINES, type MachineName, refuseWithoutHrtime } from './machine-option.ts';
 import { parseName } from './values.ts';
 import { version } from './version.ts';
 
@@ -36,6 +36,7 @@ Exit status: 0 the clock is sound, 1 it is not, 2 it could not be told.`,
     const folder = values.textfile;
     const machine = parseName('--machine', values.machine, MACHINES);
     if (folder !== undefined) checkFolder(folder, machine);
+    if (machine === 'simulated') refuseWithoutHrtime();
     const progress = progressOn(stderr);
     const report = await examine((doing) => progress.show(`${doing} ...`), machine);
     progress.clear();

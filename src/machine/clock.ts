@@ -17,8 +17,8 @@ export interface Clock extends EpochClock, KernelClocks {
   readonly reason: string;
 
   /**
-   * Nanoseconds since the VM's clock was zero (`hrtime`: since an arbitrary moment), u64: the same in every process and
-   * thread of the VM at one instant. Ordered: read after everything that the program did before the call. Where the record
+   * Nanoseconds since the VM's clock was zero (`hrtime`: since an arbitrary moment, which Bun and Deno choose anew in each
+   * thread), u64: the same in every process and thread of the VM at one instant. Ordered: read after everything that the program did before the call. Where the record
    * is not stable the kernel is asked instead, in the same call. A rewrite of the record may move it: see `onChange`.
    */
   readonly now: () => bigint;

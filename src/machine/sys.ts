@@ -8,6 +8,7 @@
  */
 import type * as NodeFfi from 'node:ffi';
 import { awaitCompileJobs } from './compile-jobs.ts';
+import { otherThanNode } from './runtime.ts';
 
 /** Why something cannot be had here: a result, not an error. */
 export interface Unavailable {
@@ -130,7 +131,11 @@ function open(): Sys | Unavailable {
   } catch (error) {
     return { unavailable: `node:ffi cannot be loaded: ${messageOf(error)}` };
   }
-  if (ffi === undefined) return { unavailable: withoutFfi() };
+  if (ffi === undefined) {
+    const other = otherThanNode();
+    if (other !== undefined) return { unavailable: `${other} has no node:ffi; Node 26.1 and later have it` };
+    return { unavailable: `this Node (${process.version}) has no node:ffi; Node 26.1 and later have it` };
+  }
   try {
     const { functions } = ffi.dlopen(null, LIBC);
     process.once('exit', awaitCompileJobs);
@@ -143,13 +148,6 @@ function open(): Sys | Unavailable {
         : `libc cannot be opened: ${messageOf(error)}`,
     };
   }
-}
-
-/** Bun and Deno give themselves out for a Node that would have it. */
-function withoutFfi(): string {
-  const other = (['bun', 'deno'] as const).find((name) => process.versions[name] !== undefined);
-  if (other !== undefined) return `${other} ${process.versions[other]} has no node:ffi; Node 26.1 and later have it`;
-  return `this Node (${process.version}) has no node:ffi; Node 26.1 and later have it`;
 }
 
 function sysOf(ffi: typeof NodeFfi, libc: Libc): Sys {

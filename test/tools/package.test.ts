@@ -234,13 +234,24 @@ console.log(ns, record?.version, clock.source);
         itRuns(command, args, /^hrtime/);
       });
 
-      test(`the command explores there under ${runtime}, in threads of its own`, (t) => {
+      test(`the command explores there under ${runtime}, and says of the clock what it cannot`, (t) => {
         const command = otherRuntime(runtime);
         if (command === undefined) return t.skip(missingRuntime(runtime));
         const main = path.join(installed, 'node_modules/kvmclock/dist/cli/main.js');
         const { status, stdout, output } = run(command, [...args.slice(0, -1), main, 'check', 'wall', '--mutations']);
         assert.equal(status, 0, output);
         assert.match(stdout, /^\d+ of \d+ mutations flip a verdict/m);
+        const doctor = run(command, [...args.slice(0, -1), main, 'doctor']);
+        assert.equal(doctor.status, 2, doctor.output);
+        assert.match(
+          doctor.stdout,
+          new RegExp(`^unknown.*\\n  ${runtime} \\S+ has no node:ffi.*\\n  shown in its place: nothing`),
+        );
+        const simulated = run(command, [...args.slice(0, -1), main, 'doctor', '--machine', 'simulated']);
+        assert.match(
+          simulated.output,
+          /^kvmclock doctor: --machine simulated: in .* process\.hrtime .*; run it on Node\n$/,
+        );
       });
     }
 

@@ -15,7 +15,10 @@ export const SIMULATED_TSC_HZ = 2_600_000_000n;
 const NSEC_PER_SEC = 1_000_000_000n;
 const NSEC_PER_MSEC = 1_000_000n;
 
-/** `tscHz`: cycles of the host's TSC in a second, a bigint of 1 or more; else RangeError. */
+/**
+ * A host whose clocks are counted from process.hrtime, for simulated VMs and for VMMs without a TSC of their own. `tscHz`: cycles of
+ * its TSC in a second, a bigint of 1 or more; else RangeError. Threads of one VM share it on Node alone.
+ */
 export function simulatedClock(tscHz: bigint = SIMULATED_TSC_HZ): HostClock {
   if (typeof tscHz !== 'bigint' || tscHz < 1n) {
     throw new RangeError(`simulatedClock: tscHz takes a bigint of 1 or more, got ${tscHz}`);
