@@ -116,12 +116,12 @@ describe('the view of this machine', { skip }, () => {
 
   test('it draws the offset as it comes, against the clock that is chosen, and stands still when held', async (t) => {
     const [server, page] = await watching(t);
-    assert.match(await text(page, 'offset-text'), /^-1\.20 us, -0\.040 ppm over 30\.0 s/);
+    assert.match(await text(page, 'offset-text'), /^-1\.20 us over 30\.0 s, -0\.040 ppm, each/);
     assert.ok((await page.evaluate(pixelsOf, ['offset-plot', 'accent'] as const)) > 200);
     server.tell('sample', sampleAt(1));
-    await page.waitForFunction(() => document.getElementById('offset-text')!.textContent!.startsWith('-1.22 us'));
+    await page.waitForFunction(() => document.getElementById('offset-text')!.textContent!.startsWith('-1.22 us '));
     await page.getByLabel('Against').selectOption('CLOCK_MONOTONIC');
-    assert.match(await text(page, 'offset-text'), /^0\.00 ns, 0\.000 ppm/);
+    assert.match(await text(page, 'offset-text'), /^0\.00 ns over .*, 0\.000 ppm/);
     await page.getByLabel('Show').selectOption('one minute');
     await page.getByRole('button', { name: 'Hold' }).press('Space');
     const held = await text(page, 'offset-text');
@@ -130,6 +130,14 @@ describe('the view of this machine', { skip }, () => {
     assert.equal(await text(page, 'offset-text'), held);
     await page.getByRole('button', { name: 'Hold', pressed: true }).press('Space');
     assert.match(await text(page, 'offset-text'), /^\+4\.99 us/);
+  });
+
+  test('it takes the rate from when the clock was set, and not across that', async (t) => {
+    const [server, page] = await watching(t);
+    server.tell('change', { ...CHANGE, atMs: NOW + 500 });
+    for (const look of [1, 2, 3]) server.tell('sample', sampleAt(look, 2_500_000 - look * 20));
+    await page.waitForFunction(() => document.getElementById('fact-clock')!.textContent!.startsWith('6.500 s'));
+    assert.match(await text(page, 'offset-text'), /^\+2\.50 ms over 31\.5 s, -0\.040 ppm since it was set, each point/);
   });
 
   test('it marks a change of the record on the time line, lists it, and shows the new record', async (t) => {

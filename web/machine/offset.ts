@@ -72,9 +72,12 @@ export class OffsetPlot {
     const against = this.#against.value as Against;
     const gained = (sample: Pick<Sample, Against>) => sample[against] - first[against];
     this.#plot.setData([shown.map(({ atMs }) => atMs / 1000), shown.map(gained)]);
-    const ms = last.atMs - first.atMs; // ns in a ms are parts per million
-    const rate = ms === 0 ? '' : `, ${(gained(last) / ms).toFixed(3)} ppm`;
-    const over = `${signed(gained(last))}${rate} over ${formatAge(ms * 1e6)}`;
+    const set = this.#changes.findLast(isSetting)?.atMs ?? 0;
+    const base = shown.find(({ atMs }) => atMs >= set) ?? last; // across a setting a difference says nothing of the rate
+    const ms = last.atMs - base.atMs; // ns in a ms are parts per million
+    const when = base === first ? '' : ' since it was set';
+    const rate = ms === 0 ? '' : `, ${((last[against] - base[against]) / ms).toFixed(3)} ppm${when}`;
+    const over = `${signed(gained(last))} over ${formatAge((last.atMs - first.atMs) * 1e6)}${rate}`;
     setText(
       this.#text,
       `${over}, each point to within ${formatNs(this.#uncertaintyNs)}. Now ${formatNs(last[against])} apart in all.`,
@@ -108,6 +111,11 @@ export class OffsetPlot {
     }
     ctx.restore();
   }
+}
+
+/** Of record 0, as that is what the clock is read by. */
+function isSetting({ vcpu, kind }: SeenChange): boolean {
+  return vcpu === 0 && (kind === 'restore' || kind === 'migration');
 }
 
 function timesOfDay(_: unknown, seconds: readonly number[]): string[] {
