@@ -11,6 +11,7 @@ import { createRequire, stripTypeScriptTypes } from 'node:module';
 import path from 'node:path';
 import { type PartialResolvedId, type Plugin, rolldown } from 'rolldown';
 import { licences } from './licences.ts';
+import { outputFolder } from './output-folder.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const plots = path.dirname(createRequire(import.meta.url).resolve('uplot'));
@@ -110,4 +111,4 @@ function asBuilt(page: string, served: boolean): string {
   return served ? built : built.replaceAll(/<!-- needs the server -->.*?<!-- to here -->\s*/gs, '');
 }
 
-if (import.meta.main) await buildPage(path.resolve(process.argv[2] ?? path.join(root, 'dist/page')));
+if (import.meta.main) await buildPage(outputFolder(process.argv[2], path.join(root, 'dist/page'), 'index.html'));

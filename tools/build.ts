@@ -6,9 +6,10 @@ import { bundle } from './bundle.ts';
 import { emitDeclarations } from './declarations.ts';
 import { libraryTypes } from './library-types.ts';
 import { licences } from './licences.ts';
+import { outputFolder } from './output-folder.ts';
 
 const root = path.join(import.meta.dirname, '..');
-const out = path.resolve(process.argv[2] ?? path.join(root, 'dist'));
+const out = outputFolder(process.argv[2], path.join(root, 'dist'), 'index.js');
 
 await bundle(out);
 chmodSync(path.join(out, 'cli/main.js'), 0o755); // its first line names node
