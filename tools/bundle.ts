@@ -3,10 +3,11 @@
  * the output folder, the page's in web/ below it; each file that something starts by its path (the command, the worker threads)
  * stands there too, as one import. parts.ts says what goes where.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Plugin, rolldown } from 'rolldown';
 import { putBeside } from './build-page.ts';
+import { lineForEachStatement } from './line-breaks.ts';
 import { flat, pagesOwn, partFile, partOf, STARTED, STARTS, source, whatIsNeeded } from './parts.ts';
 
 /** prom-client's parts that src/report/prometheus.ts names: the package depends on nothing. */
@@ -54,6 +55,9 @@ export async function bundle(out: string): Promise<void> {
     chunkFileNames: partFile(need),
     codeSplitting: { includeDependenciesRecursively: false, groups: [{ debugName: 'parts', name: partOf(need) }] },
   });
+  for (const part of globSync(path.join(out, '*.js'))) {
+    writeFileSync(part, lineForEachStatement(readFileSync(part, 'utf8')));
+  }
   putBeside(path.join(out, 'web'), readers, true);
   for (const name of STARTED) {
     const at = path.join(out, `${name}.js`);
