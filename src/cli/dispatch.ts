@@ -17,6 +17,7 @@ import { version } from './version.ts';
 
 /** Runs what `argv` (without node and the script) asks for. Returns the exit status; never throws. */
 export async function dispatch(argv: readonly string[], commands: Commands, io: Io): Promise<number> {
+  if (argv[0] === 'help') return await dispatch([...argv.slice(1), '--help'], commands, io); // as many type it
   const named = argv[0] !== undefined && !argv[0].startsWith('-');
   if (!named && (argv[0] === '--help' || argv[0] === '-h')) return say(io, overview(commands));
   if (!named && (argv[0] === '--version' || argv[0] === '-V')) return say(io, version() + '\n');

@@ -86,6 +86,15 @@ Options:
     assert.match(stdout, /^ {2}echo {2}say it$/m);
   });
 
+  test('dispatch() takes help, and help for a command, for --help', async () => {
+    for (const path of [[], ['echo'], ['group'], ['group', 'echo'], ['help']]) {
+      const asked = await captured(['help', ...path], commands);
+      assert.equal(asked.status, 0);
+      assert.deepEqual(asked, await captured([...path, '--help'], commands));
+    }
+    assert.equal((await captured(['help', 'nothing'], commands)).status, 2);
+  });
+
   test('dispatch() prints the version of package.json', async () => {
     for (const flag of ['--version', '-V']) {
       const { status, stdout } = await captured([flag], commands);
