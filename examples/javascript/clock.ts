@@ -2,7 +2,7 @@
  * The VM's clock in a program, the same file in each runtime:
  *
  *   npm install kvmclock
- *   node clock.ts        (26.1 and later read the record itself: --allow-ffi where --permission is given)
+ *   node clock.ts        (26.9 and later read the record itself: --allow-ffi where --permission is given)
  *   bun clock.ts         (process.hrtime: only Node has node:ffi)
  *   deno run clock.ts    (the same)
  */

@@ -6,6 +6,20 @@ export function otherThanNode(versions: NodeJS.ProcessVersions = process.version
   return name && `${name} ${versions[name]}`;
 }
 
+/** Node has node:ffi from 26.1 on; up to 26.8 only where this flag is given. */
+export const FFI_FLAG = '--experimental-ffi';
+
+/** Whether this Node would have node:ffi, had it been started with the flag. */
+export function ffiIsOff(): boolean {
+  return otherThanNode() === undefined && process.allowedNodeEnvironmentFlags.has(FFI_FLAG);
+}
+
+/** Why there is no node:ffi, where there is none, and what to do. */
+export function whyNoFfi(): string {
+  if (ffiIsOff()) return `this Node (${process.version}) has no node:ffi without ${FFI_FLAG}; 26.9 and later have`;
+  return `${otherThanNode() ?? `this Node (${process.version})`} has no node:ffi; Node 26.9 and later have it`;
+}
+
 /** Why the threads of this process have no one clock, from which a simulated TSC could be counted; undefined where they have. */
 export function noCommonHrtime(versions?: NodeJS.ProcessVersions): string | undefined {
   const runtime = otherThanNode(versions);

@@ -8,7 +8,7 @@
  */
 import type * as NodeFfi from 'node:ffi';
 import { awaitCompileJobs } from './compile-jobs.ts';
-import { otherThanNode } from './runtime.ts';
+import { whyNoFfi } from './runtime.ts';
 
 /** Why something cannot be had here: a result, not an error. */
 export interface Unavailable {
@@ -131,11 +131,7 @@ function open(): Sys | Unavailable {
   } catch (error) {
     return { unavailable: `node:ffi cannot be loaded: ${messageOf(error)}` };
   }
-  if (ffi === undefined) {
-    const other = otherThanNode();
-    if (other !== undefined) return { unavailable: `${other} has no node:ffi; Node 26.1 and later have it` };
-    return { unavailable: `this Node (${process.version}) has no node:ffi; Node 26.1 and later have it` };
-  }
+  if (ffi === undefined) return { unavailable: whyNoFfi() };
   try {
     const { functions } = ffi.dlopen(null, LIBC);
     process.once('exit', awaitCompileJobs);

@@ -1,12 +1,18 @@
 /** Starts and ends the project's own worker threads, from source (.ts) and from the built package (.js) alike. */
 import { once } from 'node:events';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { FFI_FLAG, otherThanNode } from './runtime.ts';
 
-/** `name`: the file beside `base` (an import.meta.url), without its ending. No inherited flags; no FFI warning of its own. */
+const FLAGS = ['--disable-warning=ExperimentalWarning', ...process.execArgv.filter((flag) => flag === FFI_FLAG)];
+
+/**
+ * `name`: the file beside `base` (an import.meta.url), without its ending. Of the flags only that for node:ffi is inherited; no
+ * warning of its own about that.
+ */
 export function startWorker(name: string, base: string, options: WorkerOptions = {}): Worker {
   const ending = base.endsWith('.ts') ? 'ts' : 'js';
   return new Worker(new URL(`./${name}.${ending}`, base), {
-    execArgv: 'deno' in process.versions ? [] : ['--disable-warning=ExperimentalWarning'], // Deno refuses flags of Node's
+    execArgv: otherThanNode()?.startsWith('deno') ? [] : FLAGS, // Deno refuses flags of Node's
     ...options,
   });
 }

@@ -6,6 +6,7 @@ import { allowedCpus } from '../machine/affinity.ts';
 import { openClock } from '../machine/clock.ts';
 import { type LiveMachine, openLive } from '../machine/live.ts';
 import { openMeter, type WarpCount } from '../machine/measure.ts';
+import { FFI_FLAG, ffiIsOff } from '../machine/runtime.ts';
 import { isUnavailable } from '../machine/sys.ts';
 import { countWarps } from '../machine/warps.ts';
 import { benchJavaScript, benchReaders, type Effort, type JavaScriptCost, tellingCosts } from './bench.ts';
@@ -112,12 +113,15 @@ async function examineSimulated(noRecord: string | undefined, show: (doing: stri
     ...seen,
     clocksource: clocksource(),
     brackets: undefined,
-    ...(noFfi
-      ? { runtimeAdvice: 'Run it on a Node that has node:ffi: npx -y -p node@26 -p kvmclock kvmclock doctor' }
-      : {}),
+    ...(noFfi ? { runtimeAdvice: howToHaveFfi() } : {}),
   } satisfies Findings;
   const neighbours = standsIn ? lookAtNeighbours(openClock().realtime) : undefined;
   return { ...findings, javascript, ...judge(findings), ...surroundings(), clockNs: undefined, neighbours };
+}
+
+function howToHaveFfi(): string {
+  if (ffiIsOff()) return `Give Node the flag: NODE_OPTIONS=${FFI_FLAG} kvmclock doctor`;
+  return 'Run it on a Node that has node:ffi: npx -y -p node@26 -p kvmclock kvmclock doctor';
 }
 
 function surroundings(): Pick<DoctorReport, 'node' | 'cpus' | 'uptimeNs'> {

@@ -21,8 +21,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { blocksOf } from '../../tools/examples.ts';
-import { missingNode, otherNode } from '../../tools/other-nodes.ts';
+import { missingNode, type OtherNode, otherNode } from '../../tools/other-nodes.ts';
 import { missingRuntime, otherRuntime } from '../../tools/other-runtimes.ts';
+import { liveHere } from '../machine/live-here.ts';
 import { loadedBy } from './loaded.ts';
 
 const root = path.join(import.meta.dirname, '../..');
@@ -37,6 +38,11 @@ function run(command: string, args: readonly string[], cwd = packed) {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' });
   return { status, stdout, output: stdout + stderr };
 }
+
+/** Where the package is tried: other Nodes, and the one that runs this. */
+const LINES = ['20', '22', '24', '26.9', process.versions.node] as OtherNode[];
+const nodeOf = (line: OtherNode) => (line === process.versions.node ? process.execPath : otherNode(line));
+const hasNoFfi = (line: OtherNode) => Number.parseInt(line, 10) < 26;
 
 describe('the package', () => {
   before(() => {
@@ -151,10 +157,10 @@ console.log(ns, record?.version, clock.source);
     });
   }
 
-  for (const major of [20, 22, 24, 26]) {
-    test(`the package works under Node ${major}: a clock that says what it is, and the command`, (t) => {
-      const node = major === 26 ? process.execPath : otherNode(major);
-      if (node === undefined) return t.skip(missingNode(major));
+  for (const line of LINES) {
+    test(`the package works under Node ${line}: a clock that says what it is, and the command`, (t) => {
+      const node = nodeOf(line);
+      if (node === undefined) return t.skip(missingNode(line));
       const script = `import { openClock } from 'kvmclock';
         const clock = openClock();
         const first = clock.now();
@@ -167,7 +173,7 @@ console.log(ns, record?.version, clock.source);
       assert.equal(said.forward, true);
       assert.ok(said.source === 'pvclock' || said.source === 'hrtime', said.source);
       assert.ok(said.reason.length > 0);
-      if (major < 26) assert.equal(said.source, 'hrtime');
+      if (hasNoFfi(line)) assert.equal(said.source, 'hrtime');
 
       const main = path.join(packed, 'dist/cli/main.js');
       assert.match(run(node, [main, '--help']).stdout, /^kvmclock: /);
@@ -179,13 +185,13 @@ console.log(ns, record?.version, clock.source);
       assert.deepEqual(JSON.parse(decoded.output).records, []);
     });
 
-    test(`the package serves its page and its metrics under Node ${major}, with no other package there`, async (t) => {
-      const node = major === 26 ? process.execPath : otherNode(major);
-      if (node === undefined) return t.skip(missingNode(major));
+    test(`the package serves its page and its metrics under Node ${line}, with no other package there`, async (t) => {
+      const node = nodeOf(line);
+      if (node === undefined) return t.skip(missingNode(line));
       const server = spawn(node, [path.join(packed, 'dist/cli/main.js'), 'serve', '--port', '0', '--json']);
       t.after(() => server.kill('SIGKILL'));
-      const [line] = (await once(server.stdout.setEncoding('utf8'), 'data')) as [string];
-      const { url } = JSON.parse(line);
+      const [first] = (await once(server.stdout.setEncoding('utf8'), 'data')) as [string];
+      const { url } = JSON.parse(first);
       const page = await (await fetch(url)).text();
       const files = [...page.matchAll(/(?:src|href)="([\w.]+)"/g)].map(([, file]) => file!);
       assert.ok(files.includes('main.js') && files.includes('uplot.js'), files.join());
@@ -193,6 +199,22 @@ console.log(ns, record?.version, clock.source);
       assert.match(await (await fetch(`${url}metrics`)).text(), /^kvmclock_record_found [01]$/m);
     });
   }
+
+  test('under Node 26.1 the record is read with --experimental-ffi, by threads too, and without it the flag is named', (t) => {
+    if (liveHere(t) === undefined) return;
+    const node = otherNode('26.1');
+    if (node === undefined) return t.skip(missingNode('26.1'));
+    const doctor = [path.join(packed, 'dist/cli/main.js'), 'doctor'];
+    const without = run(node, doctor);
+    assert.equal(without.status, 2, without.output);
+    assert.match(
+      without.stdout,
+      /^unknown.*\n {2}this Node \(v26\.1\.\d+\) has no node:ffi without --experimental-ffi; 26\.9/,
+    );
+    const { status, stdout, output } = run(node, ['--experimental-ffi', ...doctor]);
+    assert.ok(status === 0 || status === 1, output);
+    assert.match(stdout, /readings on all vCPUs at once: \d+ warps/);
+  });
 
   describe('the tarball, installed into an empty folder', () => {
     const installed = path.join(folder, 'installed');
@@ -224,11 +246,11 @@ console.log(ns, record?.version, clock.source);
       assert.match(stdout, source);
     };
 
-    for (const major of [20, 22, 24, 26]) {
-      test(`README's first program runs there under Node ${major}`, (t) => {
-        const node = major === 26 ? process.execPath : otherNode(major);
-        if (node === undefined) return t.skip(missingNode(major));
-        itRuns(node, ['snippet.mjs'], major < 26 ? /^hrtime/ : /^/);
+    for (const line of LINES) {
+      test(`README's first program runs there under Node ${line}`, (t) => {
+        const node = nodeOf(line);
+        if (node === undefined) return t.skip(missingNode(line));
+        itRuns(node, ['snippet.mjs'], hasNoFfi(line) ? /^hrtime/ : /^/);
       });
     }
 
