@@ -1,14 +1,8 @@
 /** `kvmclock check --export`: a configuration written down for another checker. */
 import path from 'node:path';
-import { configurationText } from '../checker/explain.ts';
 import type { ExploreOptions } from '../checker/explore.ts';
-import type { Automata } from '../checker/export/automata.ts';
-import { gather } from '../checker/export/gather.ts';
-import { type Model, modelOf } from '../checker/export/model.ts';
-import { promelaText } from '../checker/export/promela.ts';
-import { tlaConfiguration, tlaText } from '../checker/export/tla.ts';
+import { type Export, FORMATS, type Format, written } from '../checker/export/written.ts';
 import { mutantsIn } from '../checker/mutations/mutations.ts';
-import type { Scenario } from '../checker/scenario.ts';
 import { type Configuration, scenarioOf } from '../checker/scenarios.ts';
 import { toJson } from '../report/json.ts';
 import type { Progress } from '../report/text.ts';
@@ -17,16 +11,8 @@ import { quoted } from './dispatch.ts';
 import { parseName } from './values.ts';
 import { writeWhole } from './write-whole.ts';
 
-export const FORMATS = ['promela', 'tla'] as const;
-export type Format = (typeof FORMATS)[number];
-
 /** What a TLA+ module may be called. */
 const MODULE = /^(?!WF_|SF_)[A-Za-z0-9_]*[A-Za-z][A-Za-z0-9_]*$/;
-
-interface Written {
-  readonly name: string;
-  readonly text: string;
-}
 
 /** The format that was asked for, if any. Throws UsageError where something else was, that does not go with it. */
 export function formatAsked(values: {
@@ -57,13 +43,11 @@ export function exportCheck(
     throw new UsageError('--export: what is exported does every load in its turn; leave --early out');
   }
   const name = moduleName(format, out);
-  const scenario = scenarioOf(configuration, mutantsIn(configuration));
-  const { automata, complete } = gather(scenario, options);
+  const { complete, files } = writtenOrWhy(configuration, format, name, options);
   progress.clear();
   if (!complete)
     io.stderr.write('exported from a search that was cut off: see known_answer (KnownAnswer) in the text\n');
   const { stdout } = io;
-  const files = filesOf(format, modelOrWhy(scenario, automata), name, configurationText({ configuration }));
   const folder = out === undefined ? undefined : path.dirname(out);
   if (folder !== undefined) for (const file of files) writeWhole('--out', path.join(folder, file.name), file.text);
   if (json) stdout.write(toJson({ export: { format, complete, files } }));
@@ -71,21 +55,14 @@ export function exportCheck(
   else for (const file of files) stdout.write(`${path.join(folder, file.name)}\n`);
 }
 
-function modelOrWhy(scenario: Scenario, automata: Automata): Model {
+function writtenOrWhy(configuration: Configuration, format: Format, name: string, options: ExploreOptions): Export {
+  const scenario = scenarioOf(configuration, mutantsIn(configuration));
   try {
-    return modelOf(scenario, automata);
+    return written(scenario, configuration, format, name, options);
   } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(error.message);
+    if (error instanceof RangeError) throw new UsageError(`--export: ${error.message}`);
     throw error;
   }
-}
-
-function filesOf(format: Format, model: Model, name: string, title: string): Written[] {
-  if (format === 'promela') return [{ name, text: promelaText(model, title) }];
-  return [
-    { name: `${name}.tla`, text: tlaText(model, name, title) },
-    { name: `${name}.cfg`, text: tlaConfiguration() },
-  ];
 }
 
 /** The file's name; of TLA+ the module's, which is the file's too. */

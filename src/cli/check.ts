@@ -1,5 +1,6 @@
 import { mostTelling, whyText } from '../checker/explain.ts';
 import { DEFAULT_BOUNDS } from '../checker/explore.ts';
+import { FORMATS } from '../checker/export/written.ts';
 import { matrix } from '../checker/matrix.ts';
 import { mutantsIn } from '../checker/mutations/mutations.ts';
 import { ALWAYS, SOMETIMES } from '../checker/properties.ts';
@@ -14,7 +15,7 @@ import { matrixText, peakText, verdictText } from '../report/check-text.ts';
 import { toJson } from '../report/json.ts';
 import { grouped, type Output, progressOn } from '../report/text.ts';
 import { traceText } from '../report/trace-text.ts';
-import { exportCheck, FORMATS, formatAsked } from './check-export.ts';
+import { exportCheck, formatAsked } from './check-export.ts';
 import { tryMutations } from './check-mutations.ts';
 import { configurationOf, DIMENSIONS, refuseIdle, unreducedOf } from './check-options.ts';
 import { defineCommand, EXIT_OK, type Io, UsageError } from './command.ts';

@@ -9,6 +9,7 @@ import { byId, element, setText } from '../dom.ts';
 import type { TimedVerdict } from './check-worker.ts';
 import { offer, offerHosts, offerMemories, offerUpdates, offerWriters, READER_NAMES } from './choices.ts';
 import { Explorer } from './explorer.ts';
+import { offerExport } from './export.ts';
 import { TraceView } from './trace.ts';
 
 /** The reader that was posted in December 2014, under the KVM of that month. */
@@ -58,6 +59,7 @@ class RaceView {
       void this.#check(THREAD);
     });
     this.#cancel.addEventListener('click', () => this.#explorer.stop());
+    offerExport(() => this.#chosen());
   }
 
   /** `replay`: what the address asks for; empty: nothing. */

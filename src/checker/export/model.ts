@@ -114,9 +114,7 @@ export function modelOf(scenario: Scenario, automata: Automata): Model {
   const values = automata.values.map(({ length }) => length);
   const cellsInAll = shared + (variables.length - shared) * scenario.guests.length;
   if (Math.max(...values, told.length, latest, cellsInAll) > MOST) {
-    throw new RangeError(
-      `--export: more than ${MOST} variables, or values of one; ask for fewer updates, vCPUs or threads`,
-    );
+    throw new RangeError(`more than ${MOST} variables, or values of one; ask for fewer updates, vCPUs or threads`);
   }
   return {
     tso: scenario.memory === 'tso',
