@@ -8,6 +8,7 @@ import { byId, element, setText } from '../dom.ts';
 import type { TimedVerdict } from '../race/check-worker.ts';
 import { offer, offerMemories, offerWriters, READER_NAMES } from '../race/choices.ts';
 import { Explorer } from '../race/explorer.ts';
+import { messageOf } from '../worker.ts';
 
 const ALL = 'all';
 
@@ -82,7 +83,7 @@ class MatrixView {
           `All ${wanted.length} configurations explored, ${total} of them now, in ${seconds.toFixed(1)} s.`,
         );
     } catch (error) {
-      setText(this.#status, `It cannot be explored: ${error instanceof Error ? error.message : String(error)}.`);
+      setText(this.#status, `It cannot be explored: ${messageOf(error)}.`);
     } finally {
       for (const explorer of this.#explorers) explorer.end();
       this.#stop.disabled = true;

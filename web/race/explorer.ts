@@ -1,9 +1,7 @@
 /** A worker that explores one configuration after the other, and can be stopped in the middle of one. */
 import type { Configuration } from '../../src/checker/scenarios.ts';
+import { startWorker } from '../worker.ts';
 import type { Answer, TimedVerdict } from './check-worker.ts';
-
-/** In the built page everything stands in one folder, and ends in .js. */
-const SCRIPT = import.meta.url.endsWith('.ts') ? './check-worker.ts' : './check-worker.js';
 
 export class Explorer {
   #worker: Worker | undefined;
@@ -15,7 +13,7 @@ export class Explorer {
     onProgress: (states: number, expanded: number) => void = () => {},
   ): Promise<TimedVerdict | undefined> {
     this.stop();
-    this.#worker ??= new Worker(new URL(SCRIPT, import.meta.url), { type: 'module' });
+    this.#worker ??= startWorker('./check-worker.js', import.meta.url);
     const worker = this.#worker;
     return new Promise((resolve, reject) => {
       this.#stop = () => resolve(undefined);

@@ -1,6 +1,7 @@
 /** Writes a configuration down for another checker, on a thread of its own: one message, one answer. */
 import { type Export, type Format, written } from '../../src/checker/export/written.ts';
 import { type Configuration, scenarioOf } from '../../src/checker/scenarios.ts';
+import { messageOf } from '../worker.ts';
 import { BOUNDS } from './bounds.ts';
 
 export interface Order {
@@ -17,6 +18,6 @@ addEventListener('message', ({ data }: MessageEvent<Order>) => {
   try {
     say(written(scenarioOf(configuration), configuration, format, name, { bounds: BOUNDS }));
   } catch (error) {
-    say({ failed: error instanceof Error ? error.message : String(error) });
+    say({ failed: messageOf(error) });
   }
 });

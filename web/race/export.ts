@@ -2,9 +2,8 @@
 import type { Format } from '../../src/checker/export/written.ts';
 import type { Configuration } from '../../src/checker/scenarios.ts';
 import { byId, element } from '../dom.ts';
+import { startWorker } from '../worker.ts';
 import type { Answer, Order } from './export-worker.ts';
-
-const SCRIPT = import.meta.url.endsWith('.ts') ? './export-worker.ts' : './export-worker.js';
 
 /** What each format is for, as its button has it. */
 const BUTTONS: Readonly<Record<Format, string>> = { promela: 'race-promela', tla: 'race-tla' };
@@ -39,7 +38,7 @@ export function offerExport(chosen: () => Configuration): void {
       urls = [];
       show('Writing it down.');
       const configuration = chosen();
-      worker = new Worker(new URL(SCRIPT, import.meta.url), { type: 'module' });
+      worker = startWorker('./export-worker.js', import.meta.url);
       worker.onerror = ({ message }) => offer({ failed: message || 'the exporter cannot be loaded' });
       worker.onmessage = ({ data }: MessageEvent<Answer>) => {
         worker?.terminate();

@@ -6,6 +6,7 @@ import { ALWAYS, SOMETIMES } from '../../src/checker/properties.ts';
 import { parseReplay } from '../../src/checker/replay-string.ts';
 import { type Configuration, DEFAULT_CONFIGURATION } from '../../src/checker/scenarios.ts';
 import { byId, element, setText } from '../dom.ts';
+import { messageOf } from '../worker.ts';
 import type { TimedVerdict } from './check-worker.ts';
 import { offer, offerHosts, offerMemories, offerUpdates, offerWriters, READER_NAMES } from './choices.ts';
 import { Explorer } from './explorer.ts';
@@ -134,7 +135,7 @@ class RaceView {
       if (verdict === undefined) this.#tell('Cancelled.');
       else this.#say(verdict);
     } catch (error) {
-      this.#tell(`It cannot be explored: ${error instanceof Error ? error.message : String(error)}.`);
+      this.#tell(`It cannot be explored: ${messageOf(error)}.`);
     } finally {
       this.#cancel.disabled = true;
     }
