@@ -9,10 +9,15 @@ if (!isUnavailable(probe)) probe.close();
 
 const available = isUnavailable(probe) ? probe.unavailable : true;
 
-/** A test that stands on the real KVM, and is skipped with the reason where there is none. */
+/** To be called first in a test that stands on the real KVM: true where there is none, and it is skipped with the reason. */
+export function skipWithoutKvm(t: TestContext): boolean {
+  return skipUnless(t, 'kvm', available);
+}
+
+/** Such a test. */
 export function kvmTest(name: string, body: (t: TestContext) => void | Promise<void>): void {
   test(name, (t) => {
-    if (skipUnless(t, 'kvm', available)) return;
+    if (skipWithoutKvm(t)) return;
     return body(t);
   });
 }
