@@ -62,7 +62,8 @@ async function examineLive(live: LiveMachine, show: (doing: string) => void): Pr
   show('timing the readers');
   const readers = tellingCosts(benchReaders(live, READER_EFFORT), stable);
   show("timing JavaScript's clocks");
-  const javascript = benchJavaScript(openClock(), JAVASCRIPT_EFFORT);
+  const clock = openClock();
+  const javascript = benchJavaScript(clock, JAVASCRIPT_EFFORT);
   let warps: WarpCount | undefined;
   let brackets: Findings['brackets'];
   if (stable) {
@@ -87,7 +88,7 @@ async function examineLive(live: LiveMachine, show: (doing: string) => void): Pr
     brackets,
     drift: endDrift(),
   } satisfies Findings;
-  const neighbours = lookAtNeighbours(openClock().realtime);
+  const neighbours = lookAtNeighbours(clock.realtime);
   return { ...findings, javascript, ...judge(findings), ...surroundings(), clockNs: image.kvmclock_now(), neighbours };
 }
 
@@ -103,7 +104,8 @@ function recordReports(live: LiveMachine): RecordReport[] {
 async function examineSimulated(noRecord: string | undefined, show: (doing: string) => void): Promise<DoctorReport> {
   const { what, ...seen } = await lookAtSimulated(show);
   show("timing JavaScript's clocks");
-  const javascript = benchJavaScript(openClock(), JAVASCRIPT_EFFORT);
+  const clock = openClock();
+  const javascript = benchJavaScript(clock, JAVASCRIPT_EFFORT);
   const standsIn = noRecord !== undefined;
   const noFfi = standsIn && process.platform === 'linux' && process.getBuiltinModule?.('node:ffi') === undefined;
   const findings = {
@@ -115,7 +117,7 @@ async function examineSimulated(noRecord: string | undefined, show: (doing: stri
     brackets: undefined,
     ...(noFfi ? { runtimeAdvice: howToHaveFfi() } : {}),
   } satisfies Findings;
-  const neighbours = standsIn ? lookAtNeighbours(openClock().realtime) : undefined;
+  const neighbours = standsIn ? lookAtNeighbours(clock.realtime) : undefined;
   return { ...findings, javascript, ...judge(findings), ...surroundings(), clockNs: undefined, neighbours };
 }
 

@@ -11,15 +11,22 @@ export const isSequence: IsCount = (address) => address === vmWord(VM_WORDS.sequ
 
 export const withoutWriteBarriers: Wrap = (cpu) => changed(cpu, { writeBarrier() {} });
 
-/** No odd phase: the body is written under the old count. */
-export const withoutOdd =
+/** Counts of this parity are not stored. */
+const withoutParity =
+  (parity: 0 | 1) =>
   (isCount: IsCount): Wrap =>
   (cpu) =>
     changed(cpu, {
       store32(address, value) {
-        if (!isCount(address) || (value & 1) === 0) cpu.store32(address, value);
+        if (!isCount(address) || (value & 1) !== parity) cpu.store32(address, value);
       },
     });
+
+/** No odd phase: the body is written under the old count. */
+export const withoutOdd = withoutParity(1);
+
+/** The count stays odd. */
+export const withoutEven = withoutParity(0);
 
 /** The new even count is there before the body is. */
 export const withEvenFirst =
@@ -27,16 +34,6 @@ export const withEvenFirst =
   (cpu) =>
     changed(cpu, {
       store32: (address, value) => cpu.store32(address, isCount(address) && (value & 1) === 1 ? value + 1 : value),
-    });
-
-/** The count stays odd. */
-export const withoutEven =
-  (isCount: IsCount): Wrap =>
-  (cpu) =>
-    changed(cpu, {
-      store32(address, value) {
-        if (!isCount(address) || (value & 1) === 1) cpu.store32(address, value);
-      },
     });
 
 /** A version that is found odd is counted on from as if it were even: it stays odd. */
