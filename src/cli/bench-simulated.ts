@@ -10,6 +10,8 @@ import type { Effort } from '../report/bench.ts';
 import { benchSimulated } from '../report/bench-simulated.ts';
 import { IN_TYPESCRIPT, readersTable } from '../report/costs-text.ts';
 import { toJson } from '../report/json.ts';
+import { GUEST_RATES, migrate, WAYS } from '../report/migration.ts';
+import { migrationText } from '../report/migration-text.ts';
 import { publishCost } from '../report/publish-cost.ts';
 import { publishCostText } from '../report/publish-cost-text.ts';
 import { COMPARED, type RefreshJumps, randomHistory, replayRefreshes } from '../report/refresh.ts';
@@ -66,6 +68,8 @@ export type StressValues = {
 
 /** Refreshes in the simulated day, as many for each flavour. */
 const REFRESHES = 1000;
+/** As many for each way to move a clock. */
+const MIGRATIONS = 1000;
 const SEED = 1;
 const PUBLISH_CALLS = 20_000;
 
@@ -77,14 +81,18 @@ export async function benchOnSimulated(effort: Effort, json: boolean, { stdout, 
   const publish = publishCost(effort.rounds, PUBLISH_CALLS, showing('publishing'));
   progress.show('a day of refreshes ...');
   const refresh = (['one', 'changing'] as const).map((rates) => ({ rates, seed: SEED, flavours: aDay(rates) }));
+  progress.show('migrations ...');
+  const migrations = WAYS.flatMap((way) => GUEST_RATES.map((rate) => migrate(way, MIGRATIONS, rate, SEED)));
   progress.clear();
+  const measured = { readers, javascript: [], publish, refresh, migrations };
   const { rounds, calls } = effort;
   if (json) {
-    stdout.write(toJson({ machine: 'simulated', why: WHY, rounds, calls, readers, javascript: [], publish, refresh }));
+    stdout.write(toJson({ machine: 'simulated', why: WHY, rounds, calls, ...measured }));
     return EXIT_OK;
   }
   const days = refresh.map(({ rates, flavours }) => `${DAYS[rates]}\n${refreshTable(flavours, stdout)}`);
   const parts = [`${WHY}\n`, readersTable(stdout, readers, IN_TYPESCRIPT), publishCostText(publish, stdout), ...days];
+  parts.push(migrationText(migrations, stdout));
   stdout.write(`${parts.join('\n')}\nmedian of ${rounds} rounds\n`);
   return EXIT_OK;
 }

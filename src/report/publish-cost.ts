@@ -1,10 +1,8 @@
 /** What publishing costs from TypeScript: one record, and one update of a VM with all its records, by the number of vCPUs. */
-import { MSR_KVM_SYSTEM_TIME_NEW } from '../abi/msr.ts';
 import { PVTI_SIZE } from '../abi/pvti.ts';
-import { createKvm, type KvmHypervisor } from '../hypervisor/kvm.ts';
 import { type PvtiBody, publishToday } from '../hypervisor/publish.ts';
-import { ScriptedHost } from '../hypervisor/scripted-host.ts';
 import { createWords, sharedMemory } from '../hypervisor/shared-memory.ts';
+import { type ScriptedVm, scriptedVm } from './scripted-vm.ts';
 import { type Contender, interleaved, type Spread } from './statistics.ts';
 
 export interface PublishCost {
@@ -40,10 +38,10 @@ const BODY: PvtiBody = {
 export function publishCost(rounds: number, calls: number, onRound?: (done: number, of: number) => void): PublishCost {
   const contenders: Contender[] = [{ name: 'publish', run: publishing(calls) }];
   for (const vcpus of UPDATE_SIZES) {
-    const vm = vmOf(vcpus);
+    const vm = scriptedVm({ tscHz: 2_500_000_000n }, vcpus);
     const times = Math.ceil(VCPUS_A_ROUND / vcpus);
-    contenders.push({ name: `update ${vcpus}`, run: () => mean(times, () => vm.refresh()) });
-    contenders.push({ name: `records ${vcpus}`, run: () => mean(times, () => refreshAndRun(vm, vcpus)) });
+    contenders.push({ name: `update ${vcpus}`, run: () => mean(times, () => vm.hypervisor.refresh()) });
+    contenders.push({ name: `records ${vcpus}`, run: () => mean(times, () => refreshAndRun(vm)) });
   }
   const times = interleaved(contenders, rounds, Math.max(20, rounds), onRound);
   const updates = UPDATE_SIZES.map((vcpus) => {
@@ -59,31 +57,10 @@ function publishing(calls: number): () => number {
   return () => mean(calls, (call) => publishToday(memory, (call % RECORDS) * PVTI_SIZE, BODY));
 }
 
-/** A VM whose vCPUs all keep their records. */
-export function vmOf(vcpus: number): KvmHypervisor {
-  const hostClock = new ScriptedHost({ tscHz: 2_500_000_000n });
-  const memory = sharedMemory({
-    memory: new SharedArrayBuffer(vcpus * PVTI_SIZE),
-    words: createWords(vcpus),
-    hostClock,
-  });
-  const vm = createKvm({ memory, vcpus, hostClock });
-  for (let vcpu = 0; vcpu < vcpus; vcpu++) vm.wrmsr(vcpu, MSR_KVM_SYSTEM_TIME_NEW, BigInt(vcpu * PVTI_SIZE) | 1n);
-  for (let round = 0; round < 2; round++) runAll(vm, vcpus);
-  return vm;
-}
-
 /** One update, and every vCPU in and out of the guest, so that each record is written. */
-export function refreshAndRun(vm: KvmHypervisor, vcpus: number): void {
-  vm.refresh();
-  runAll(vm, vcpus);
-}
-
-function runAll(vm: KvmHypervisor, vcpus: number): void {
-  for (let vcpu = 0; vcpu < vcpus; vcpu++) {
-    vm.enter(vcpu);
-    vm.leave(vcpu);
-  }
+export function refreshAndRun(vm: Pick<ScriptedVm, 'hypervisor' | 'runAll'>): void {
+  vm.hypervisor.refresh();
+  vm.runAll();
 }
 
 /** ns of one of `times` runs. */

@@ -3,13 +3,11 @@
  * the continuous one. A simulated host, so every instant is known exactly and the same history can be had again; its clock
  * counts at the rate that its TSC really has, to the hertz, where KVM's arithmetic has that rate cut to a kHz.
  */
-import { MSR_KVM_SYSTEM_TIME_NEW } from '../abi/msr.ts';
-import { decodePvti, PVTI_SIZE, type Pvti } from '../abi/pvti.ts';
+import type { Pvti } from '../abi/pvti.ts';
 import { clockOnLine } from '../hypervisor/clock-guest.ts';
 import { FLAVOURS, type Flavour } from '../hypervisor/flavours.ts';
-import { createKvm } from '../hypervisor/kvm.ts';
-import { ScriptedHost } from '../hypervisor/scripted-host.ts';
-import { createWords, sharedMemory } from '../hypervisor/shared-memory.ts';
+import { randomFrom } from './random.ts';
+import { scriptedVm } from './scripted-vm.ts';
 
 /** When the copy is taken anew, and at which rate the TSC counts from there on. */
 export interface RefreshAt {
@@ -65,32 +63,15 @@ export function randomHistory(seed: number, refreshes: number, rates: 'one' | 'c
 
 /** Lives through `history` as `flavour` does. */
 export function replayRefreshes(history: RefreshHistory, flavour: Flavour): RefreshJumps {
-  const hostClock = new ScriptedHost({ tscHz: history.tscHz });
-  const guest = new SharedArrayBuffer(VCPUS * PVTI_SIZE);
-  const memory = sharedMemory({ memory: guest, words: createWords(VCPUS), hostClock });
-  const hypervisor = createKvm({ memory, vcpus: VCPUS, hostClock, flavour });
-  const view = new DataView(guest);
-  const record = (vcpu: number) => decodePvti(view, vcpu * PVTI_SIZE);
-  const runAll = () => {
-    for (let vcpu = 0; vcpu < VCPUS; vcpu++) {
-      hypervisor.enter(vcpu);
-      hypervisor.leave(vcpu);
-    }
-  };
-  for (let vcpu = 0; vcpu < VCPUS; vcpu++) {
-    hypervisor.wrmsr(vcpu, MSR_KVM_SYSTEM_TIME_NEW, BigInt(vcpu * PVTI_SIZE) | 1n);
-  }
-  runAll();
-  runAll();
-
+  const { host, hypervisor, record, runAll } = scriptedVm({ tscHz: history.tscHz }, VCPUS, { flavour });
   let [worstForwardNs, worstBackNs, stepsBack] = [0n, 0n, 0];
   let { tscHz } = history;
   for (const refresh of history.refreshes) {
-    hostClock.advanceNs(refresh.afterNs);
+    host.advanceNs(refresh.afterNs);
     const before = record(0);
     if (refresh.tscHz !== tscHz) {
       tscHz = refresh.tscHz;
-      hostClock.setTscHz(tscHz);
+      host.setTscHz(tscHz);
       hypervisor.hostRateChanged();
     }
     hypervisor.refresh();
@@ -104,7 +85,7 @@ export function replayRefreshes(history: RefreshHistory, flavour: Flavour): Refr
     }
     if (steppedBack) stepsBack++;
   }
-  const driftNs = clockOnLine(record(0), hypervisor.readTsc(0)) - hostClock.ns();
+  const driftNs = clockOnLine(record(0), hypervisor.readTsc(0)) - host.ns();
   return {
     flavour: flavour.name,
     refreshes: history.refreshes.length,
@@ -118,15 +99,4 @@ export function replayRefreshes(history: RefreshHistory, flavour: Flavour): Refr
 /** How the time that a guest reads at `tsc` moves from the record before to the record after. */
 function jumpAt(tsc: bigint, before: Pvti, after: Pvti): bigint {
   return clockOnLine(after, tsc) - clockOnLine(before, tsc);
-}
-
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

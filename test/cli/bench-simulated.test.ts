@@ -3,10 +3,10 @@ import { describe, test } from 'node:test';
 import { captured } from './captured.ts';
 
 describe('kvmclock bench --machine simulated', () => {
-  test('--json prints one object: readers in TypeScript, publishing by the number of vCPUs, a day of refreshes', async () => {
+  test('--json prints one object: readers in TypeScript, publishing by the number of vCPUs, a day of refreshes, migrations', async () => {
     const { status, stdout, stderr } = await captured(['bench', '--machine', 'simulated', '--rounds', '1', '--json']);
     assert.deepEqual([status, stderr], [0, '']);
-    const { machine, readers, javascript, publish, refresh } = JSON.parse(stdout);
+    const { machine, readers, javascript, publish, refresh, migrations } = JSON.parse(stdout);
     assert.deepEqual([machine, javascript], ['simulated', []]);
     assert.deepEqual(
       readers.map(({ name }: { name: string }) => name),
@@ -25,6 +25,12 @@ describe('kvmclock bench --machine simulated', () => {
       assert.ok(kvm.stepsBack > 0);
       assert.deepEqual([ours.stepsBack, ours.worstBackNs], [0, '0']);
     }
+    assert.equal(migrations.length, 8);
+    for (const { flavour, migrations: moves, atOnce, aDayLater } of migrations) {
+      assert.equal(moves, 1000);
+      if (flavour === 'kvmclock') assert.deepEqual([atOnce.leastNs, aDayLater.leastNs], ['0', '-1']);
+      else assert.ok(Number(aDayLater.mostNs) - Number(aDayLater.leastNs) > 1_000_000);
+    }
   });
 
   test('prints the same for people', async () => {
@@ -34,6 +40,7 @@ describe('kvmclock bench --machine simulated', () => {
     assert.match(stdout, /\npublish one record from TypeScript: /);
     assert.match(stdout, /\n1 024 +/);
     assert.match(stdout, /\nkvmclock +1 000 +/);
+    assert.match(stdout, /\nkvmclock +save, restore +its first +/);
   });
 
   test('--stress --json prints the counts, and exits with 0 where nothing was torn, stale or behind', async () => {

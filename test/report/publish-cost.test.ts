@@ -22,11 +22,19 @@ function operations(vcpus: number): number {
       return typeof member === 'function' ? member.bind(target) : member;
     },
   });
-  const vm = createKvm({ memory, vcpus, hostClock });
-  for (let vcpu = 0; vcpu < vcpus; vcpu++) vm.wrmsr(vcpu, MSR_KVM_SYSTEM_TIME_NEW, BigInt(vcpu * PVTI_SIZE) | 1n);
-  for (let round = 0; round < 2; round++) refreshAndRun(vm, vcpus);
+  const hypervisor = createKvm({ memory, vcpus, hostClock });
+  const each = (act: (vcpu: number) => void) => {
+    for (let vcpu = 0; vcpu < vcpus; vcpu++) act(vcpu);
+  };
+  each((vcpu) => hypervisor.wrmsr(vcpu, MSR_KVM_SYSTEM_TIME_NEW, BigInt(vcpu * PVTI_SIZE) | 1n));
+  const runAll = () =>
+    each((vcpu) => {
+      hypervisor.enter(vcpu);
+      hypervisor.leave(vcpu);
+    });
+  for (let round = 0; round < 2; round++) refreshAndRun({ hypervisor, runAll });
   calls = 0;
-  refreshAndRun(vm, vcpus);
+  refreshAndRun({ hypervisor, runAll });
   return calls;
 }
 
