@@ -19,6 +19,7 @@ export function refusalOf(request: IncomingMessage): Refusal | undefined {
   if (Number(headers['content-length'] ?? 0) !== 0 || headers['transfer-encoding'] !== undefined) {
     return { status: 413, why: 'a request with a body is not answered here' };
   }
+  if (request.headersDistinct.host?.length !== 1) return { status: 400, why: 'a request names one Host' };
   if (!namesThisMachine(headers.host, socket.localAddress)) {
     return { status: 403, why: 'the Host header does not name this machine: use its address, or localhost' };
   }

@@ -46,6 +46,8 @@ describe('the server', () => {
     ['a link followed from another page', 200, 'GET /', HOST, 'Sec-Fetch-Site: cross-site', 'Sec-Fetch-Mode: navigate'],
     ['a foreign name that leads here', 403, 'GET /', 'Host: evil.example'],
     ['no name at all', 400, 'GET /'],
+    ['two names', 400, 'GET /', HOST, 'Host: evil.example'],
+    ['the same name twice', 400, 'GET /', HOST, HOST],
     ['an empty name', 403, 'GET /', 'Host:'],
     ['a foreign page', 403, 'GET /events', HOST, 'Origin: http://evil.example'],
     ['a page of this machine, but another', 403, 'GET /events', HOST, 'Origin: http://127.0.0.1:8080'],
