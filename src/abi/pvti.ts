@@ -65,7 +65,7 @@ export function decodePvti(view: DataView, offset = 0): Pvti {
   return decodeStruct(PVTI_LAYOUT, view, offset);
 }
 
-/** Writes the record and zeroes its padding. */
+/** Writes the record and zeroes its padding. A value that does not fit its field is cut to it, as a C store would. */
 export function encodePvti(pvti: Pvti, view: DataView, offset = 0): void {
   view.setUint32(offset + PVTI.pad0, 0, true);
   view.setUint16(offset + PVTI.pad, 0, true);

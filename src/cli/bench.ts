@@ -30,7 +30,8 @@ to clock_gettime around each reading for so many seconds. The exit status is 1 w
 further from it than its stated bound, or behind the one before.
 
 With --machine simulated: the readers in TypeScript on a simulated VM, what it costs to publish a record
-and to update a VM of up to 1 024 vCPUs, and what a day of refreshes does to time.
+and to update a VM of up to 1 024 vCPUs, and how far a day of refreshes, and moves to other hosts, put
+its clock off.
 
 With --stress too, every vCPU of that VM reads, with each reader in turns (landed, cached and before unless
 --reader names others), while its host updates the clock as fast as the guest can still get on. Counted
