@@ -14,12 +14,13 @@ export interface Refusal {
 
 /** Why `request` is not answered; undefined where it is. */
 export function refusalOf(request: IncomingMessage): Refusal | undefined {
-  const { method, headers, socket } = request;
+  const { method, headers, headersDistinct, socket } = request;
   if (method !== 'GET' && method !== 'HEAD') return { status: 405, why: 'only GET and HEAD are answered here' };
   if (Number(headers['content-length'] ?? 0) !== 0 || headers['transfer-encoding'] !== undefined) {
     return { status: 413, why: 'a request with a body is not answered here' };
   }
-  if (request.headersDistinct.host?.length !== 1) return { status: 400, why: 'a request names one Host' };
+  const { host: names } = headersDistinct;
+  if (names?.length !== 1) return { status: 400, why: 'a request names one Host' };
   if (!namesThisMachine(headers.host, socket.localAddress)) {
     return { status: 403, why: 'the Host header does not name this machine: use its address, or localhost' };
   }
