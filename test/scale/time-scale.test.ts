@@ -78,6 +78,11 @@ describe('timeScale()', () => {
     assert.equal(scaleDelta(GIGA, mul, shift), cycles);
   });
 
+  test('timeScale() halves a base of 2^32, at the cost of a bit, and none below', () => {
+    assert.deepEqual(timeScale((1n << 31n) + 1n, 1n << 32n), { mul: 2 ** 31, shift: 0 });
+    assert.deepEqual(timeScale(3n * GIGA, (1n << 32n) - 1n), { mul: 3_000_000_000, shift: 0 });
+  });
+
   test('timeScale() gives a mul that is a u32 for any two frequencies', () => {
     const any = fc.oneof(
       fc.bigInt({ min: 1n, max: (1n << 64n) - 1n }),
