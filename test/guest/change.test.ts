@@ -35,6 +35,21 @@ test('recordChange() is a restore without a jump when the TSC went back behind t
   assert.equal(change?.jumpNs, undefined);
 });
 
+test('recordChange() has a jump from the later of the two timestamps on', () => {
+  const after = at({ tscTimestamp: 3000n, systemTime: 7000n });
+  assert.equal(recordChange(BASE, after, 2999n)?.jumpNs, undefined);
+  assert.equal(recordChange(BASE, after, 3000n)?.jumpNs, 0n);
+  assert.equal(recordChange(after, { ...BASE, version: 8 }, 2999n)?.jumpNs, undefined);
+  assert.equal(recordChange(after, { ...BASE, version: 8 }, 3000n)?.jumpNs, 0n);
+});
+
+test('recordChange() takes times mod 2^64: a jump is -2^63..2^63-1', () => {
+  const jump = (from: bigint, to: bigint) =>
+    recordChange({ ...BASE, systemTime: from }, at({ systemTime: to }), 1000n)?.jumpNs;
+  assert.equal(jump(2n ** 64n - 1n, 2n ** 62n), 2n ** 62n + 1n);
+  assert.equal(jump(2n ** 62n, 2n ** 64n - 1n), -(2n ** 62n) - 1n);
+});
+
 test('recordChange() sees a flag that was set without a new version', () => {
   assert.equal(recordChange(BASE, { ...BASE, flags: 3 }, 2000n)?.kind, 'paused');
 });

@@ -167,3 +167,12 @@ test('steppedBy() moves a base by whole ns, forward and back, and keeps the seco
     }),
   );
 });
+
+test('timeAfter(), movedTo() and steppedBy() go on from the last second of an s64 to the first', () => {
+  const last: ClockLine = { cycleLast: 0n, mult: 1, shift: 0, sec: (1n << 63n) - 1n, shiftedNsec: SECOND - 1n };
+  const first = -(1n << 63n);
+  assert.deepEqual(timeAfter(last, 1n), { sec: first, nsec: 0 });
+  assert.equal(movedTo(last, 1n).sec, first);
+  assert.equal(steppedBy(last, 1n).sec, first);
+  assert.deepEqual(steppedBy(steppedBy(last, 1n), -1n), last);
+});

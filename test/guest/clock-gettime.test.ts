@@ -274,6 +274,7 @@ describe('clockGettime()', () => {
       [latest, latest],
       [latest + 1n, latest + 1n],
       [latest - SECOND, latest],
+      [latest + SECOND - 1n, latest + SECOND - 1n],
       [latest + SECOND, latest + SECOND],
     ] as const) {
       const world = new ClockWorld(7_000n).putBase(clock, base);
@@ -303,6 +304,14 @@ describe('clockGettime()', () => {
     const world = new ClockWorld().putBase(clock, { ...BASE, sec: -3n });
     assert.equal(time(world, PAGE), -3n);
     assert.deepEqual(world.log, ['load64 0.sec']);
+  });
+
+  test('readClock() and time() know every second that an s64 holds', () => {
+    for (const sec of [-(1n << 63n), -(1n << 62n) - 1n, 1n << 62n, (1n << 63n) - 1n]) {
+      const world = new ClockWorld().putBase(clock, { ...BASE, mode: CLOCK_MODE.COARSE, sec });
+      assert.equal(readClock(world, PAGE, clock)?.sec, sec);
+      assert.equal(time(world, PAGE), sec);
+    }
   });
 });
 

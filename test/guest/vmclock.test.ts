@@ -12,6 +12,7 @@ import {
 import { isVmclock, readVmclock, utcNs } from '../../src/guest/vmclock.ts';
 import { initVmclock, publishVmclock, type VmclockState } from '../../src/hypervisor/vmclock.ts';
 import { pageReader } from './page-cpu.ts';
+import { ScriptedCpu } from './scripted-cpu.ts';
 
 const SEC = 1_000_000_000n;
 const UTC_NS = 1_420_000_000n * SEC + 123_456_789n;
@@ -78,6 +79,17 @@ test('readVmclock() retries while the page is written, and takes what was writte
   const time = readVmclock(guest, 0)!;
   assert.equal(rounds, 1);
   assert.deepEqual([time.sec, time.disruptionMarker, time.vmGenerationCounter], [99n, 1n, 1n]);
+});
+
+test('readVmclock() reads TSC and page between two looks at the sequence, a barrier inside of each', () => {
+  const cpu = new ScriptedCpu();
+  cpu.memory.setUint8(VMCLOCK.counterId, VMCLOCK_COUNTER.X86_TSC);
+  assert.equal(readVmclock(cpu, 0)?.sec, 0n);
+  const sequence = `load32 0x${VMCLOCK.seqCount.toString(16)}`;
+  assert.deepEqual(cpu.log.slice(0, 2), [sequence, 'readBarrier']);
+  assert.deepEqual(cpu.log.slice(-2), ['readBarrier', sequence]);
+  const between = cpu.log.slice(2, -2).filter((operation) => !operation.startsWith('load'));
+  assert.deepEqual(between, ['rdtscOrdered']);
 });
 
 test('readVmclock() tells status, leap second and flags, and the error as far as the page knows it', () => {
