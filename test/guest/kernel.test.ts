@@ -6,7 +6,7 @@ import { clearGuestStopped, type KernelClock, kernelRead } from '../../src/guest
 import { clampToLast } from '../../src/guest/last-value.ts';
 import { readCycles } from '../../src/guest/sequence.ts';
 import { checkNeverTorn } from './interleavings.ts';
-import { LAST, RECORDS, ScriptedCpu, STABLE, timeAt } from './scripted-cpu.ts';
+import { LAST, RECORDS, rewrite, ScriptedCpu, STABLE, timeAt } from './scripted-cpu.ts';
 
 const VOUCHED: KernelClock = { validFlags: PVCLOCK_TSC_STABLE_BIT, last: LAST };
 const UNSTABLE = { ...STABLE, flags: 0 };
@@ -88,6 +88,13 @@ describe('kernelRead()', () => {
 
   test("kernelRead() gives one record's time wherever an update falls", () => {
     checkNeverTorn(() => (cpu, records) => kernelRead(cpu as ScriptedCpu, records, VOUCHED));
+  });
+
+  test('kernelRead() goes round again, with a relax(), while the version is odd', () => {
+    const cpu = new ScriptedCpu({ ...STABLE, version: 5 });
+    cpu.before(30, () => rewrite(cpu, STABLE));
+    assert.equal(kernelRead(cpu, RECORDS, VOUCHED), timeAt(STABLE, cpu.readAt));
+    assert.ok(cpu.log.slice(0, 29).includes('relax'), 'while the version is odd');
   });
 
   test('kernelRead() clamps where the record is not stable, or where CPUID does not vouch for the bit', () => {

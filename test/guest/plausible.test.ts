@@ -21,7 +21,7 @@ describe('doubtsAt()', () => {
   for (const [record, doubt] of [
     [{ version: 0 }, 'version 0: never written'],
     [{ version: 25 }, 'version odd: caught while it was written'],
-    [{ flags: 4 }, 'unknown flags 0x4'],
+    [{ flags: 0x1c }, 'unknown flags 0x1c'],
     [{ tscToSystemMul: 0 }, 'multiplier below 2^31'],
     [{ tscToSystemMul: 0x7fff_ffff, tscShift: 0 }, 'multiplier below 2^31'],
     [{ tscShift: -4 }, 'a TSC of 2.08e+10 Hz'],
@@ -35,6 +35,21 @@ describe('doubtsAt()', () => {
       assert.deepEqual(doubts(recordBytes(record)), [doubt]);
     });
   }
+
+  test('doubtsAt() has no doubt up to 100 MHz, 10 GHz and 100 years, and one beyond', () => {
+    const years100 = 36_525n * 86_400n * 1_000_000_000n;
+    const inStep = { tscToSystemMul: 0x8000_0000, tscShift: 1 }; // one cycle a nanosecond
+    for (const [last, beyond, doubt] of [
+      [{ tscToSystemMul: 0xa000_0000, tscShift: 4 }, { tscToSystemMul: 0xa000_0001 }, 'a TSC of 1.00e+8 Hz'],
+      [{ tscToSystemMul: 3_435_973_837, tscShift: -3 }, { tscToSystemMul: 3_435_973_836 }, 'a TSC of 1.00e+10 Hz'],
+      [{ tscToSystemMul: 0x8000_0000, tscShift: 0 }, { tscToSystemMul: 0x7fff_ffff }, 'multiplier below 2^31'],
+      [{ systemTime: years100 }, { systemTime: years100 + 1024n }, 'time beyond 100 years'],
+      [{ ...inStep, tscTimestamp: years100 }, { tscTimestamp: years100 + 1024n }, 'timestamp beyond 100 years'],
+    ] as const) {
+      assert.deepEqual(doubts(recordBytes(last)), []);
+      assert.deepEqual(doubts(recordBytes({ ...last, ...beyond })), [doubt]);
+    }
+  });
 
   test('doubtsAt() doubts a record with any bit of its padding set', () => {
     for (const at of [PVTI.pad0, PVTI.pad0 + 3, PVTI.pad, PVTI.pad + 1]) {

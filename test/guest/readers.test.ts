@@ -208,6 +208,13 @@ describe('migration to another vCPU during the call', () => {
   }
 });
 
+test('lineAt() takes cycles and ns mod 2^64: a TSC behind the timestamp is nearly 2^64 ahead of it', () => {
+  const behind = (shift: number) => lineAt(0n, 1n, 0n, 0x8000_0000, shift);
+  assert.equal(behind(0), 0x7fff_ffff_ffff_ffffn);
+  assert.equal(behind(-1), 0x3fff_ffff_ffff_ffffn);
+  assert.equal(lineAt(4n, 0n, (1n << 64n) - 1n, 0x8000_0000, 0), 1n);
+});
+
 test('signed8() and evenVersion() keep their ranges', () => {
   assert.deepEqual([0, 1, 127, 128, 255].map(signed8), [0, 1, 127, -128, -1]);
   assert.deepEqual([0, 1, 2, 0x8000_0001, 0xffff_ffff].map(evenVersion), [0, 0, 2, 0x8000_0000, 0xffff_fffe]);

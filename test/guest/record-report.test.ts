@@ -31,6 +31,14 @@ test('recordReport() gives a distance below 0 when the record is behind record 0
   assert.deepEqual([report.apartNs, report.stable, report.paused], [-10, false, false]);
 });
 
+test('recordReport() takes times mod 2^64: a distance is -2^63..2^63-1', () => {
+  const apart = (systemTime: bigint, first: bigint) =>
+    recordReport(1, { ...FIRST, systemTime }, { ...FIRST, systemTime: first }, 1000n).apartNs;
+  assert.equal(apart(2n ** 64n - 10n, 0n), -10);
+  assert.equal(apart(0n, 2n ** 64n - 10n), 10);
+  assert.equal(apart(2n ** 62n, 0n), 2 ** 62);
+});
+
 test('recordReport() knows no rate when the multiplier is 0', () => {
   assert.equal(recordReport(0, { ...FIRST, tscToSystemMul: 0 }, FIRST, 10_000n).tscKhz, undefined);
 });

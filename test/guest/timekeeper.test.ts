@@ -7,7 +7,7 @@ import { movedTo } from '../../src/guest/clock-base.ts';
 import { readClock, systemClockGettime } from '../../src/guest/clock-gettime.ts';
 import type { GuestCpu, TimekeeperCpu } from '../../src/guest/cpu.ts';
 import { kernelRead } from '../../src/guest/kernel.ts';
-import { type Counter, rewriteBases } from '../../src/guest/rewrite-bases.ts';
+import { type Counter, loadBase, rewriteBases } from '../../src/guest/rewrite-bases.ts';
 import {
   type Change,
   type FirstBases,
@@ -58,6 +58,15 @@ describe('startTimekeeper() and updateTimekeeper()', () => {
       [id.CLOCK_MONOTONIC_RAW]: FIRST.monotonicNs,
       [id.CLOCK_BOOTTIME]: FIRST.boottimeNs,
     });
+  });
+
+  test('startTimekeeper() starts them all without a fraction of a ns and without an error', () => {
+    const world = started();
+    for (const clock of id.VDSO_CLOCKS) {
+      const { sec, shiftedNsec, shift, errorNs, errorPpb } = loadBase(world, clockBaseAddress(BASES, clock));
+      assert.equal((sec * SECOND) << BigInt(shift), (ns(world, clock) << BigInt(shift)) - shiftedNsec);
+      assert.deepEqual({ errorNs, errorPpb }, { errorNs: 0n, errorPpb: 0 });
+    }
   });
 
   test('updateTimekeeper() moves the coarse clocks to the tick, and no other', () => {
@@ -249,6 +258,31 @@ describe('rewriteBases()', () => {
       ],
     );
     assert.equal(world.memory.getUint32(clockBaseAddress(BASES, 11), true), 4);
+  });
+
+  test('loadBase() gives back what an update stored, whatever a base can hold', () => {
+    const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
+    const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
+    const sec = fc.bigInt({ min: -(1n << 63n), max: (1n << 63n) - 1n });
+    const bases = fc.record(
+      {
+        ...{ mode: u32, cycleLast: u64, validCycles: u64, mult: u32, shift: u32 },
+        ...{ sec, shiftedNsec: u64, errorNs: u64, errorPpb: u32 },
+      },
+      { noNullPrototype: true },
+    );
+    fc.assert(
+      fc.property(bases, (base) => {
+        const world = started();
+        updateTimekeeper(
+          world,
+          BASES,
+          () => 0n,
+          (old, clock) => (clock === CLOCK ? base : old),
+        );
+        assert.deepEqual(loadBase(world, clockBaseAddress(BASES, CLOCK)), base);
+      }),
+    );
   });
 
   test('rewriteBases() refuses a clock that has no base', () => {
