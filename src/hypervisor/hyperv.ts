@@ -21,7 +21,7 @@ export interface HypervLine {
 export function hypervLine(body: PvtiBody): HypervLine | undefined {
   if ((body.flags & PVCLOCK_TSC_STABLE_BIT) === 0) return undefined;
   const mul = BigInt(body.tscToSystemMul);
-  if (body.tscShift > 32 || mul >= UNIT_NS << BigInt(32 - body.tscShift)) return undefined; // scale would not fit
+  if (mul >= UNIT_NS << BigInt(32 - body.tscShift)) return undefined; // scale would not fit
   const scale = ((1n << BigInt(32 + body.tscShift)) * mul) / UNIT_NS;
   const offset = BigInt.asUintN(64, body.systemTime / UNIT_NS - ((body.tscTimestamp * scale) >> 64n));
   return { scale, offset };

@@ -16,7 +16,7 @@ import type { PvtiBody } from '../../src/hypervisor/publish.ts';
 import { createWords, sharedMemory } from '../../src/hypervisor/shared-memory.ts';
 import { VM_WORDS, vmWord } from '../../src/hypervisor/words.ts';
 import { tscToNs } from '../../src/scale/time-scale.ts';
-import { Thread } from './stepper.ts';
+import { type StoreOrder, WATCHES, withoutBarriers } from './weak-stores.ts';
 import { type World, world } from './world.ts';
 
 const PAGE = 8192;
@@ -25,6 +25,7 @@ const STABLE: PvtiBody = { tscTimestamp: 0n, systemTime: 0n, tscToSystemMul: 0x8
 test('hypervLine() of 2 GHz counts 2^64 / 200 a cycle', () => {
   assert.deepEqual(hypervLine(STABLE), { scale: (1n << 63n) / 100n, offset: 0n });
   assert.equal(hypervLine({ ...STABLE, systemTime: 12_345n })!.offset, 123n);
+  assert.equal(hypervLine({ ...STABLE, tscTimestamp: 2001n })!.offset, (1n << 64n) - 10n);
 });
 
 test('hypervLine() has nothing for a record that is not stable, or a TSC of 10 MHz and less', () => {
@@ -73,16 +74,14 @@ function page() {
 const OTHER = { ...STABLE, systemTime: 1_000_000n, tscToSystemMul: 0xaaaa_aaaa };
 
 /** The lines that stand under a valid sequence at any moment while `write` replaces STABLE's. */
-function linesSeen(write: (cpu: HostCpu) => void): string[] {
+function linesSeen(write: (cpu: HostCpu) => void, order: StoreOrder = 'in order'): string[] {
   const { memory, read } = page();
   publishHypervPage(memory, 0, STABLE);
   const seen = new Set<string>();
-  const look = () => {
+  WATCHES[order](memory, write, () => {
     const { sequence, scale, offset } = read();
     if (sequence !== 0) seen.add(`${scale} ${offset}`);
-  };
-  const thread = new Thread(memory, write);
-  for (look(); !thread.finished; look()) thread.step();
+  });
   return [...seen];
 }
 
@@ -91,11 +90,16 @@ const LINES = [STABLE, OTHER].map((body) => {
   return `${scale} ${offset}`;
 });
 
-test('publishHypervPage() shows a valid sequence only with a whole line', () => {
-  assert.deepEqual(
-    linesSeen((cpu) => publishHypervPage(cpu, 0, OTHER)),
-    LINES,
-  );
+const publishOther = (cpu: HostCpu): void => publishHypervPage(cpu, 0, OTHER);
+
+for (const order of ['in order', 'last first'] as const) {
+  test(`publishHypervPage() shows a valid sequence only with a whole line, its stores seen ${order}`, () => {
+    assert.deepEqual(linesSeen(publishOther, order), LINES);
+  });
+}
+
+test('a writer of the page without its barriers is caught where stores are seen last first', () => {
+  assert.notDeepEqual(linesSeen(withoutBarriers(publishOther), 'last first'), LINES);
 });
 
 test('a writer that does not make the page invalid first is caught', () => {
