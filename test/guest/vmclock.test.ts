@@ -3,11 +3,14 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   VMCLOCK,
+  VMCLOCK_BYTES,
   VMCLOCK_COUNTER,
   VMCLOCK_FLAG,
   VMCLOCK_LEAP,
+  VMCLOCK_MAGIC,
   VMCLOCK_STATUS,
   VMCLOCK_TIME,
+  VMCLOCK_VERSION,
 } from '../../src/abi/vmclock.ts';
 import { isVmclock, readVmclock, utcNs } from '../../src/guest/vmclock.ts';
 import { initVmclock, publishVmclock, type VmclockState } from '../../src/hypervisor/vmclock.ts';
@@ -30,8 +33,17 @@ test('isVmclock() knows a page by magic, size and version', () => {
   const { guest, host } = page();
   assert.equal(isVmclock(guest, 0), true);
   assert.equal(isVmclock(guest, 1024), false);
-  host.store32(VMCLOCK.size, 104);
-  assert.equal(isVmclock(guest, 0), false);
+  for (const [field, value] of [
+    [VMCLOCK.magic, VMCLOCK_MAGIC + 1],
+    [VMCLOCK.size, VMCLOCK_BYTES - 8],
+    [VMCLOCK.version, VMCLOCK_VERSION + 1],
+  ] as const) {
+    const other = page();
+    other.host.store32(field, value);
+    assert.equal(isVmclock(other.guest, 0), false);
+  }
+  host.store32(VMCLOCK.size, 4096);
+  assert.equal(isVmclock(guest, 0), true, 'with fields that are not known here');
 });
 
 test('readVmclock() counts on from the published instant at the published rate, and back where the TSC is behind it', () => {
@@ -46,6 +58,24 @@ test('readVmclock() counts on from the published instant at the published rate, 
       assert.ok(off >= -1n && off <= 1n, `${off} ns off`);
     }),
   );
+});
+
+test('readVmclock() counts any cycles of an s64 from there, and seconds mod 2^64', () => {
+  const { guest, host, clock } = page();
+  host.store64(VMCLOCK.counterValue, 0n);
+  host.store64(VMCLOCK.counterPeriodFracSec, 1n << 32n);
+  host.store32(VMCLOCK.taiOffsetSec, 0); // and the shift, in the same word
+  host.store64(VMCLOCK.timeFracSec, 0n);
+  for (const [timeSec, cycles, sec] of [
+    [5n, (1n << 63n) - (1n << 32n), (1n << 31n) + 4n],
+    [5n + (1n << 31n), -(1n << 63n), 5n],
+    [5n, -(6n << 32n), (1n << 64n) - 1n],
+    [(1n << 63n) + 5n, 1n << 32n, (1n << 63n) + 6n],
+  ] as const) {
+    host.store64(VMCLOCK.timeSec, timeSec);
+    clock.tsc = BigInt.asUintN(64, cycles);
+    assert.equal(readVmclock(guest, 0)?.sec, sec);
+  }
 });
 
 test('readVmclock() carries a fraction into the seconds, beyond 32 bits of them too', () => {
@@ -102,6 +132,8 @@ test('readVmclock() tells status, leap second and flags, and the error as far as
   };
   clock.tsc = 5000n + 2_000_000n; // 2 ms
   assert.equal(read({}).maxErrorNs, 250n);
+  host.store64(VMCLOCK.counterPeriodMaxerror, 1n << 60n);
+  assert.equal(readVmclock(guest, 0)!.maxErrorNs, 250n, 'the flag does not vouch for the period');
   assert.equal(read({ maxErrorPpb: 50_000 }).maxErrorNs, 351n, '100 ns more, rounded up');
   clock.tsc = 4000n;
   assert.equal(read({ maxErrorPpb: 50_000 }).maxErrorNs, 251n, 'behind the page too');

@@ -45,6 +45,14 @@ describe('readWallClock()', () => {
     assert.equal(readWallClock(cpu, WALL, SEC_HI), (2n ** 32n + 5n) * 1_000_000_000n + 7n);
   });
 
+  test('readWallClock() goes round again, with a relax(), while the version is odd', () => {
+    const cpu = new ScriptedCpu();
+    store(cpu, 3, 1, 0);
+    cpu.before(20, () => store(cpu, 4, 2, 5));
+    assert.equal(readWallClock(cpu, WALL), 2_000_000_005n);
+    assert.ok(cpu.log.slice(0, 19).includes('relax'), 'while the version is odd');
+  });
+
   test('readWallClock() gives one of the two times wherever an update falls', () => checkUpdates(readWallClock));
 
   test('that check catches a reader that compares the versions only, and so accepts an odd one', () => {
