@@ -5,6 +5,7 @@ import type { FlavourName } from '../../../src/hypervisor/policy.ts';
 import type { CallOptions, Guest } from '../../../src/machine/kvm/guest.ts';
 import { CASES, type ConformCase, conform } from '../../../src/report/vm/conform.ts';
 import { conformText } from '../../../src/report/vm/conform-text.ts';
+import { UNSTABLE } from '../../../src/report/vm/race.ts';
 import { kvmTest, realKvm } from '../../machine/kvm/real-kvm.ts';
 
 const TRAPS = ['old-msr-ends-stability', 'restore-with-saved-flags', 'run-before-set-clock'];
@@ -129,20 +130,34 @@ test('every case of conform() has a broken host that it catches', () => {
   );
 });
 
+/** The verdict on a case where every guest of it is sabotaged. */
+async function verdictOn(one: ConformCase, sabotage: Sabotage, flavour?: FlavourName) {
+  using kvm = realKvm();
+  const sabotaged: ConformCase = {
+    ...one,
+    measure: (open) =>
+      one.measure(async (vcpus) => {
+        const guest = await open(vcpus);
+        sabotage(guest);
+        return guest;
+      }),
+  };
+  const [report] = await conform(kvm, flavour, undefined, [sabotaged]);
+  return report!;
+}
+
 for (const one of CASES) {
   kvmTest(`conform() catches a host that breaks ${one.name}`, async () => {
-    using kvm = realKvm();
     const { sabotage = () => {}, flavour = 'kvmclock' } = SABOTAGE[one.name]!;
-    const sabotaged: ConformCase = {
-      ...one,
-      measure: (open) =>
-        one.measure(async (vcpus) => {
-          const guest = await open(vcpus);
-          sabotage(guest);
-          return guest;
-        }),
-    };
-    const [report] = await conform(kvm, flavour, undefined, [sabotaged]);
-    assert.equal(report!.verdict, 'broken', report!.seen);
+    const { verdict, seen } = await verdictOn(one, sabotage, flavour);
+    assert.equal(verdict, 'broken', seen);
   });
 }
+
+kvmTest('conform() does not take for a late time what a reader answers where the record is not stable', async () => {
+  const one = CASES.find(({ name }) => name === 'run-before-set-clock')!;
+  const refused = calls((call, vcpu, symbol, options) =>
+    symbol === 'kvmclock_read_landed' ? Promise.resolve(UNSTABLE) : call(vcpu, symbol, options),
+  );
+  assert.equal((await verdictOn(one, refused)).verdict, 'broken');
+});
