@@ -1,8 +1,29 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { benchClocks } from '../../src/cli/bench-clocks.ts';
+import { attach, type LiveMachine } from '../../src/machine/live.ts';
+import { isUnavailable, type Unavailable } from '../../src/machine/sys.ts';
+import type { ClockCheck } from '../../src/report/clocks.ts';
 import { liveHere } from '../machine/live-here.ts';
 import { captured } from './captured.ts';
+
+/** What `kvmclock bench --clocks` does and prints on such a machine, in a second and a round. */
+async function benched(live: LiveMachine | Unavailable, json: boolean) {
+  const texts = { stdout: '', stderr: '' };
+  const output = (stream: 'stdout' | 'stderr') => ({
+    isTerminal: false,
+    colour: false,
+    write: (text: string) => {
+      texts[stream] += text;
+    },
+  });
+  const io = { stdout: output('stdout'), stderr: output('stderr') };
+  const status = await benchClocks(live, 1, 1, json, io);
+  return { status, ...texts };
+}
+
+type Read = LiveMachine['image']['kvmclock_realtime'];
+const inPlaceOf = ({ pointer }: Read, read: () => bigint): Read => Object.assign(read, { pointer });
 
 describe('kvmclock bench --clocks', () => {
   test("--json prints the kernel's clocks held to the kernel, and what each costs", async (t) => {
@@ -34,21 +55,33 @@ describe('kvmclock bench --clocks', () => {
     assert.match(stdout, /\n +realtime +[0-9.]+ .* x\n/);
   });
 
+  test('exits with 1 where a reading is beyond its bound, or behind the one before', async (t) => {
+    const live = liveHere(t);
+    if (live === undefined) return;
+    let turn = 0n;
+    const breakings: ((image: LiveMachine['image']) => Partial<LiveMachine['image']>)[] = [
+      ({ kvmclock_realtime: read }) => ({ kvmclock_realtime: inPlaceOf(read, () => read() + 1_000_000n) }),
+      ({ kvmclock_monotonic: read }) => ({
+        kvmclock_monotonic: inPlaceOf(read, () => read() - (turn++ % 2n) * 100_000n),
+      }),
+    ];
+    for (const broken of breakings) {
+      const own = attach(live.sys, live.address, 'an image of its own');
+      assert.ok(!isUnavailable(own));
+      const { status, stdout } = await benched({ ...own, image: { ...own.image, ...broken(own.image) } }, true);
+      const clocks: ClockCheck[] = JSON.parse(stdout).clocks;
+      const wrong = clocks.flatMap(({ name, outside, stepsBack }) => (outside + stepsBack > 0 ? [name] : []));
+      assert.deepEqual({ status, wrong }, { status: 1, wrong: [broken === breakings[0] ? 'realtime' : 'monotonic'] });
+    }
+  });
+
   test('says why where there is no record, and exits with 2', async () => {
-    const texts = { stdout: '', stderr: '' };
-    const output = (stream: 'stdout' | 'stderr') => ({
-      isTerminal: false,
-      colour: false,
-      write: (text: string) => {
-        texts[stream] += text;
-      },
-    });
-    const io = { stdout: output('stdout'), stderr: output('stderr') };
-    assert.equal(await benchClocks({ unavailable: 'there is none' }, 1, 1, false, io), 2);
-    assert.deepEqual(texts, { stdout: 'no record to read here: there is none\n', stderr: '' });
-    texts.stdout = '';
-    assert.equal(await benchClocks({ unavailable: 'there is none' }, 1, 1, true, io), 2);
-    assert.deepEqual(JSON.parse(texts.stdout), { machine: null, why: 'there is none', clocks: [], costs: [] });
+    const none = { unavailable: 'there is none' };
+    const text = 'no record to read here: there is none\n';
+    assert.deepEqual(await benched(none, false), { status: 2, stdout: text, stderr: '' });
+    const { status, stdout } = await benched(none, true);
+    assert.equal(status, 2);
+    assert.deepEqual(JSON.parse(stdout), { machine: null, why: 'there is none', clocks: [], costs: [] });
   });
 
   test('refuses options that do not go together, in one line', async () => {

@@ -168,6 +168,18 @@ describe('every command', () => {
       for (const line of stdout.split('\n')) assert.ok(line.length <= 120, line);
     });
 
+    test(`kvmclock ${name} refuses an argument beyond those that its usage shows`, async () => {
+      const { command } = await entry.load();
+      const words = command.usage
+        .replaceAll(/\[-[^\]]*\]+/g, '')
+        .trim()
+        .split(/\s+/);
+      const most = words.slice(path.length).map((_, index) => `argument-${index}`);
+      const { status, stdout, stderr } = await captured([...path, ...most, 'beyond']);
+      assert.deepEqual([status, stdout], [2, '']);
+      assert.equal(stderr, `kvmclock ${name}: unexpected argument "beyond"; usage: kvmclock ${command.usage}\n`);
+    });
+
     test(`kvmclock ${name} refuses an unknown option in one line`, async () => {
       const { status, stdout, stderr } = await captured([...path, '--no-such-option']);
       assert.equal(status, 2);

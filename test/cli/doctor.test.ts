@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
+import { SimulatedMachine, type StressOrder } from '../../src/machine/simulated/simulated.ts';
 import { liveHere } from '../machine/live-here.ts';
+import { captured } from './captured.ts';
 
 const MAIN = path.join(import.meta.dirname, '../../src/cli/main.ts');
 
@@ -14,7 +16,9 @@ function run(flags: readonly string[], ...args: string[]) {
 const SPREAD = ['min', 'median', 'max'];
 
 test('doctor --json prints one object with the documented keys, and its verdict is its exit status', (t) => {
-  if (liveHere(t) === undefined) return;
+  const live = liveHere(t);
+  if (live === undefined) return;
+  const before = live.vcpus().map(live.record);
   const { status, stdout, stderr } = run([], 'doctor', '--json');
   assert.equal(stderr, '');
   const report = JSON.parse(stdout);
@@ -24,6 +28,9 @@ test('doctor --json prints one object with the documented keys, and its verdict 
     assert.deepEqual([typeof record.vcpu, typeof record.version, typeof record.flags], ['number', 'number', 'number']);
     assert.match(record.tscTimestamp, /^\d+$/);
     assert.match(record.systemTime, /^\d+$/);
+    const own = live.record(record.vcpu);
+    if (before[record.vcpu]?.version !== own.version) continue; // rewritten meanwhile
+    assert.deepEqual([record.version, record.tscTimestamp], [own.version, String(own.tscTimestamp)]);
   }
   assert.deepEqual(report.readers.map(({ name }: { name: string }) => name).slice(0, 6), [
     'before',
@@ -60,6 +67,21 @@ test('doctor says unknown, with the command that helps, and exits with 2 when th
   assert.match(stdout, /no node:ffi/);
   assert.match(stdout, /NODE_OPTIONS=--experimental-ffi kvmclock doctor/);
   assert.match(stdout, /\n {2}shown in its place: a simulated VM: /);
+});
+
+test('doctor --machine simulated exits with 0 where the clock is sound, and with 1 where time goes back', async (t) => {
+  const doctor = () => captured(['doctor', '--machine', 'simulated', '--json']);
+  const sound = await doctor();
+  assert.deepEqual([sound.status, JSON.parse(sound.stdout).verdict], [0, 'sound']);
+  const { stress } = SimulatedMachine.prototype;
+  t.mock.method(SimulatedMachine.prototype, 'stress', async function (this: SimulatedMachine, order: StressOrder) {
+    const counts = await stress.call(this, order);
+    return { ...counts, readers: counts.readers.map((reader) => ({ ...reader, warps: 1, worstWarpNs: 40 })) };
+  });
+  const { status, stdout } = await doctor();
+  const { verdict, faults, warps } = JSON.parse(stdout);
+  assert.deepEqual([status, verdict], [1, 'unsound']);
+  assert.deepEqual(faults, [`time went back between vCPUs in 1 of ${warps.reads} readings, by 40.0 ns at worst`]);
 });
 
 test('bench times the readers on a simulated VM when this Node has no ffi', () => {
