@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { PVTI } from '../../src/abi/pvti.ts';
 import { allowedCpus, pinTo } from '../../src/machine/affinity.ts';
-import { type Callee, openMeter } from '../../src/machine/measure.ts';
+import { type Callee, openMeter, type WarpCount } from '../../src/machine/measure.ts';
+import { EXPECTED, READY, SHARED_BYTES, type WarpTask } from '../../src/machine/warp-task.ts';
 import { countWarps } from '../../src/machine/warps.ts';
+import { startWorker } from '../../src/machine/worker-thread.ts';
 import { liveHere, sysHere } from './live-here.ts';
 
 test('warps() counts none on the live record, and every reading when the shared word is ahead of the clock', (t) => {
@@ -64,10 +68,43 @@ test('timeNs() of a call is above 0, and of a system call above that of the bare
   assert.ok(tsc > 0 && tsc < meter.timeNs(meter.syscallClockGettime, 20_000));
 });
 
+test('timeNs() is what hrtime says that the same calls take, less what it takes to begin', (t) => {
+  const live = liveHere(t);
+  if (live === undefined) return;
+  const { timeNs, syscallClockGettime } = openMeter(live);
+  const calls = 50_000;
+  let best = 0; // of several: the thread may be held up before the loop or behind it
+  for (let i = 0; i < 20; i++) {
+    const start = process.hrtime.bigint();
+    const ns = timeNs(syscallClockGettime, calls);
+    const share = (ns * calls) / Number(process.hrtime.bigint() - start);
+    assert.ok(share < 1.01, `${share}`);
+    best = Math.max(best, share);
+  }
+  assert.ok(best > 0.9, `${best}`);
+});
+
 test('countWarps() reads on all vCPUs at once and counts what was asked for', async (t) => {
   if (liveHere(t) === undefined) return;
   const { reads, warps } = await countWarps(allowedCpus(sysHere()), 200_000);
   assert.deepEqual({ reads, warps }, { reads: 200_000, warps: 0 });
+});
+
+test('a thread of countWarps() begins to read when all are there', async (t) => {
+  if (liveHere(t) === undefined) return;
+  const shared = new SharedArrayBuffer(SHARED_BYTES);
+  const words = new Int32Array(shared);
+  words[EXPECTED] = 2;
+  const workerData: WarpTask = { shared, cpu: allowedCpus(sysHere())[0]!, count: 1000 };
+  const worker = startWorker('warp-worker', new URL('../../src/machine/warps.ts', import.meta.url).href, {
+    workerData,
+  });
+  const counted = once(worker, 'message');
+  while (Atomics.load(words, READY) === 0) await setTimeout(1);
+  assert.equal(await Promise.race([counted, setTimeout(100, 'none yet')]), 'none yet');
+  Atomics.add(words, READY, 1);
+  const [{ reads }] = (await counted) as [WarpCount];
+  assert.equal(reads, 1000);
 });
 
 test('countWarps() rejects when a thread cannot run where it should', async (t) => {

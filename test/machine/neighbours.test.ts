@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -49,6 +49,12 @@ function deviceWith(clock: Vmclock, bytes = 4096): string {
   return device;
 }
 
+/** How many mappings of `file` this process has. */
+const mappingsOf = (file: string): number =>
+  readFileSync('/proc/self/maps', 'utf8')
+    .split('\n')
+    .filter((line) => line.endsWith(file)).length;
+
 const reason = (value: object): string => (isUnavailable(value) ? value.unavailable : 'there is one');
 
 test('openVmclock() reads a mapped page, and time advances with the TSC', () => {
@@ -79,10 +85,13 @@ test('openVmclock() gives no time when the page stays half written, and gives it
   clock.close();
 });
 
-test('close() ends the reading with an error, and does nothing the second time', () => {
-  const clock = openVmclock(deviceWith(CLOCK));
+test('close() takes the mapping away, ends the reading with an error, and does nothing the second time', () => {
+  const device = deviceWith(CLOCK);
+  const clock = openVmclock(device);
   assert.ok(!isUnavailable(clock));
+  assert.equal(mappingsOf(device), 1);
   clock.close();
+  assert.equal(mappingsOf(device), 0);
   const next = openVmclock(deviceWith(CLOCK)); // most likely where the first one was
   assert.ok(!isUnavailable(next));
   clock.close();
@@ -96,6 +105,7 @@ test('openVmclock() says why when there is no device, no page behind it, or anot
   assert.match(reason(openVmclock(deviceWith(CLOCK, 0))), /cannot be read where it is mapped/);
   assert.match(reason(openVmclock(deviceWith({ ...CLOCK, magic: 1 }))), /no VMClock of a version/);
   assert.match(reason(openVmclock(folder)), /^mmap /);
+  assert.equal(mappingsOf(path.join(folder, 'vmclock')), 0);
 });
 
 test("openVmclock() opens this machine's own device when there is one", (t) => {

@@ -205,11 +205,13 @@ describe('the events', () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  test('close() ends every connection', async (t) => {
+  test('close() ends every connection, and the watch of the clock', async (t) => {
     const server = await serving(t);
     const answer = exchange(server.port, `GET /events HTTP/1.1\r\n${HOST}\r\n\r\n`);
     await until(() => server.listeners === 1);
+    assert.equal(server.stops(), 0);
     await server.close();
     assert.match(await answer, /event: hello/);
+    assert.equal(server.stops(), 1);
   });
 });

@@ -37,6 +37,8 @@ export const ASSETS: Assets = new Map([
 export interface Serving extends Listening {
   readonly tell: Tell;
   readonly failures: string[];
+  /** How often the watch of the clock was ended. */
+  stops(): number;
 }
 
 /** What is served, where it is not the least. */
@@ -52,6 +54,7 @@ export async function serving(t: TestContext, limits: Partial<Limits> = {}, more
   const { assets = ASSETS, hello = HELLO, measured = NOTHING_FOUND, port = 0 } = more;
   let tell: Tell = () => {};
   const failures: string[] = [];
+  let stops = 0;
   const server = await listen({
     host: '127.0.0.1',
     port,
@@ -60,11 +63,14 @@ export async function serving(t: TestContext, limits: Partial<Limits> = {}, more
     failed: (why) => failures.push(why),
     observe: (given) => {
       tell = given;
-      return { hello: typeof hello === 'function' ? hello : () => hello, measured: () => measured, stop: () => {} };
+      const stop = () => {
+        stops++;
+      };
+      return { hello: typeof hello === 'function' ? hello : () => hello, measured: () => measured, stop };
     },
   });
   t.after(() => server.close());
-  return Object.assign(server, { tell, failures });
+  return Object.assign(server, { tell, failures, stops: () => stops });
 }
 
 export function sample(number: number): Sample {
