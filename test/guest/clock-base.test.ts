@@ -108,6 +108,11 @@ describe('cyclesApart()', () => {
     assert.equal(cyclesApart(4n, (1n << 63n) + 10n), -6n);
   });
 
+  test('cyclesApart() turns negative one cycle past the furthest that a base is valid for', () => {
+    assert.equal(cyclesApart(MAX_VALID_CYCLES, 0n), MAX_VALID_CYCLES);
+    assert.equal(cyclesApart(MAX_VALID_CYCLES + 1n, 0n), -MAX_VALID_CYCLES - 1n);
+  });
+
   test('clampedToBase() takes what is behind for level', () => {
     assert.deepEqual([-(1n << 62n), -1n, 0n, 1n].map(clampedToBase), [0n, 0n, 0n, 1n]);
   });

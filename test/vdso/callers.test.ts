@@ -4,9 +4,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, type TestContext, test } from 'node:test';
+import { CLOCK_BASE, CLOCK_BASE_BYTES } from '../../src/abi/clock-base.ts';
 import { openLive } from '../../src/machine/live.ts';
 import { isUnavailable } from '../../src/machine/sys.ts';
+import { LINE_BYTES } from '../../src/vdso/cached.ts';
 import { headerText } from '../../src/vdso/header.ts';
+import { SAMPLE, SAMPLE_BYTES } from '../../src/vdso/sample.ts';
 import { missingRuntime, otherRuntime } from '../../tools/other-runtimes.ts';
 import { skipUnless } from '../require.ts';
 import { IMAGE, UNSTABLE } from './hold.ts';
@@ -107,6 +110,28 @@ describe('C', { skip: without('gcc') }, () => {
       now: '12345',
       found: names.length,
     });
+  });
+
+  const offsets = (type: string, fields: Readonly<Record<string, number>>) =>
+    Object.entries(fields).map(([name, at]): [string, number] => {
+      const field = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+      return [`offsetof(struct ${type}, ${field})`, at];
+    });
+
+  test("the header's structures are those that the code reads and writes", () => {
+    const places = new Map([
+      ['sizeof(struct kvmclock_base)', CLOCK_BASE_BYTES],
+      ...offsets('kvmclock_base', CLOCK_BASE),
+      ['sizeof(struct kvmclock_sample)', SAMPLE_BYTES],
+      ...offsets('kvmclock_sample', SAMPLE),
+      ['sizeof(struct kvmclock_line)', LINE_BYTES],
+    ]);
+    const asked = [...places.keys()].map((place) => `printf("\\"${place}\\": %zu,", ${place});`).join('\n');
+    const headers = ['stddef.h', 'stdio.h', 'kvmclock.h'].map((name) => `#include "${name}"\n`).join('');
+    const program = `${headers}int main(void) { printf("{"); ${asked} printf("\\"end\\": 0}"); return 0; }`;
+    writeFileSync(inFolder('structures.c'), program);
+    compile('gcc', ['-std=c99', '-o', 'structures', 'structures.c']);
+    assert.deepEqual(run(inFolder('structures'), []), { ...Object.fromEntries(places), end: 0 });
   });
 
   test('the header is refused where it is not C: the strict compiler does look', () => {
