@@ -173,9 +173,9 @@ export const HASH_HEADER_BYTES = 8;
 export function elfHash(name: string): number {
   let hash = 0;
   for (let at = 0; at < name.length; at++) {
-    hash = ((hash << 4) + name.charCodeAt(at)) >>> 0;
-    const high = (hash & 0xf0000000) >>> 0;
-    hash = (hash ^ (high >>> 24)) & ~high;
+    hash = (hash << 4) + name.charCodeAt(at);
+    const high = hash & 0xf0000000;
+    hash = (hash ^ (high >>> 24)) & ~high; // 28 bits are left
   }
-  return hash >>> 0;
+  return hash;
 }

@@ -23,7 +23,9 @@ import {
   PT_GNU_STACK,
   PT_LOAD,
   STB_GLOBAL,
+  STB_WEAK,
   STT_FUNC,
+  STT_OBJECT,
   symbolInfo,
 } from '../../src/abi/elf.ts';
 import { decodeStruct, extentOf } from '../../src/abi/struct.ts';
@@ -64,6 +66,8 @@ test('the file that runs this test decodes as what it is', (t) => {
 
 test('symbolInfo() puts the binding over the type', () => {
   assert.equal(symbolInfo(STB_GLOBAL, STT_FUNC), 0x12);
+  assert.equal(symbolInfo(STB_WEAK, STT_OBJECT), 0x21);
+  assert.equal(symbolInfo(15, 15), 0xff);
 });
 
 test('elfHash() gives the hashes of the System V ABI', () => {

@@ -71,8 +71,11 @@ const STRUCTURES: readonly [type: string, bytes: number, layout: Layout, names?:
   ],
 ];
 
-/** Structures of which only the size, or where things stand, is known here. */
+/** Where only a size or an offset can be compared. */
 const PLACES: Readonly<Record<string, number>> = {
+  'offsetof(Elf64_Ehdr, e_ident)': elf.ELF64_HEADER_LAYOUT.magic[1],
+  'offsetof(Elf32_Ehdr, e_ident)': elf32.ELF32_HEADER_LAYOUT.magic[1],
+  'offsetof(Elf64_Dyn, d_tag)': elf.ELF64_DYNAMIC_LAYOUT.tag[1],
   'sizeof(struct kvm_msrs)': kvm.KVM_MSRS_BYTES,
   'sizeof(struct kvm_cpuid2)': kvm.KVM_CPUID2_BYTES,
   'sizeof(struct kvm_guest_debug)': kvm.KVM_GUEST_DEBUG_BYTES,
