@@ -100,7 +100,7 @@ function sameBody(cpu: HostCpu, pvti: number, body: PvtiBody): boolean {
 
 /** Shift, flags and padding are one word. */
 function lastWord(body: PvtiBody, flags: number): number {
-  return ((body.tscShift & 0xff) | (flags << 8)) >>> 0;
+  return (body.tscShift & 0xff) | (flags << 8);
 }
 
 function flagsOf(cpu: HostCpu, pvti: number): number {

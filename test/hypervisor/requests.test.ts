@@ -13,9 +13,10 @@ import {
   serveRequests,
   tryEnter,
 } from '../../src/hypervisor/requests.ts';
-import { updateMasterClock } from '../../src/hypervisor/update.ts';
+import { freeze, thaw, updateMasterClock } from '../../src/hypervisor/update.ts';
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from '../../src/hypervisor/words.ts';
 import { type BareVm, bareVm, copyAt, lineIn, lineOf } from './bare-vm.ts';
+import { sleeper, withMembers } from './sleeper.ts';
 import { Thread } from './stepper.ts';
 
 const next = () => copyAt(1n);
@@ -78,6 +79,16 @@ test('serveRequests() asks for CLOCK_UPDATE again while the TSC rate is not know
   assert.equal(vm.record(1).flags, PVCLOCK_TSC_STABLE_BIT | PVCLOCK_GUEST_STOPPED);
 });
 
+for (const global of ['at-once', 'delayed'] as const) {
+  test(`a GLOBAL_CLOCK_UPDATE served ${global} while the TSC rate is not known is not lost`, () => {
+    const vm = bareVm({ global });
+    vm.memory.store64(vcpuWord(1, VCPU_WORDS.timeScale), 0n);
+    request(vm.memory, 1, REQUEST.GLOBAL_CLOCK_UPDATE, false);
+    assert.equal(tryEnter(vm.memory, vm.setup, 1, never), false);
+    assert.equal(vm.requests(1), REQUEST.CLOCK_UPDATE);
+  });
+}
+
 test('serveRequests() takes CLOCK_UPDATE of a vCPU that keeps no record', () => {
   const vm = bareVm();
   vm.memory.store64(vcpuWord(1, VCPU_WORDS.record), 0n);
@@ -115,6 +126,22 @@ test('a MASTERCLOCK_UPDATE asked of every vCPU is one update where the policy sa
   assert.equal(updatesWhenAllAsk('repeat'), 4);
 });
 
+test('wherever two vCPUs meet on an update that was asked of both, the policy once makes it once', () => {
+  const sequence = vmWord(VM_WORDS.sequence);
+  for (let operations = 0, through = false; !through; operations++) {
+    const vm = bareVm({ update: 'once', lock: 'whole' });
+    const before = vm.memory.load32(sequence);
+    requestAll(vm.memory, vm.setup, REQUEST.MASTERCLOCK_UPDATE, false);
+    const [first, second] = [0, 1].map(
+      (vcpu) => new Thread(vm.memory, (cpu) => void serveRequests(cpu, vm.setup, vcpu, next)),
+    );
+    through = first!.step(operations).finished;
+    for (const thread of [second!, first!, second!]) thread.step(200);
+    assert.deepEqual([first!.finished, second!.finished], [true, true]);
+    assert.equal(vm.memory.load32(sequence) - before, 2, `met after ${operations} operations`);
+  }
+});
+
 test('GLOBAL_CLOCK_UPDATE at once asks every vCPU for its record and kicks it', () => {
   const vm = bareVm({ global: 'at-once' });
   request(vm.memory, 1, REQUEST.GLOBAL_CLOCK_UPDATE, false);
@@ -127,7 +154,7 @@ test('GLOBAL_CLOCK_UPDATE at once asks every vCPU for its record and kicks it', 
 test('GLOBAL_CLOCK_UPDATE delayed asks the others 100 ms later, once', () => {
   const vm = bareVm({ global: 'delayed' });
   let ns = 1000n;
-  const memory: HostCpu = withClock(vm.memory, () => ns);
+  const memory = withMembers(vm.memory, { hostNs: () => ns });
   request(memory, 1, REQUEST.GLOBAL_CLOCK_UPDATE, false);
   serveRequests(memory, vm.setup, 1, never);
   assert.equal(vm.requests(0), 0);
@@ -144,16 +171,6 @@ test('GLOBAL_CLOCK_UPDATE delayed asks the others 100 ms later, once', () => {
   assert.deepEqual(vm.kicks, [0, 1]);
   assert.equal(serveDueUpdate(memory, vm.setup), false);
 });
-
-function withClock(memory: HostCpu, hostNs: () => bigint): HostCpu {
-  return new Proxy(memory, {
-    get: (target, name) => {
-      if (name === 'hostNs') return hostNs;
-      const member: unknown = Reflect.get(target, name);
-      return typeof member === 'function' ? member.bind(target) : member;
-    },
-  });
-}
 
 /** Every order of the two threads' operations; what each run ends with. */
 function everyOrder<T>(a: () => [BareVm, Thread, Thread], end: (vm: BareVm) => T): T[] {
@@ -221,4 +238,13 @@ test('enter() sleeps while an update holds the vCPU out, and enters with the new
   assert.equal(vcpu.finished, true);
   assert.equal(vm.mode(1), IN_GUEST_MODE);
   assert.deepEqual(lineIn(vm.record(1)), lineOf(copyAt(1n)));
+});
+
+test('thaw() wakes a vCPU that an update holds out, and leave() an update that waits for a vCPU', () => {
+  const vm = bareVm();
+  freeze(vm.memory, vm.setup);
+  enter(sleeper(vm.memory, [(cpu) => thaw(cpu, vm.setup)]), vm.setup, 1, never);
+  assert.equal(vm.mode(1), IN_GUEST_MODE);
+  freeze(sleeper(vm.memory, [(cpu) => leave(cpu, 1)]), vm.setup);
+  assert.deepEqual([vm.mode(1), vm.requests(1)], [OUTSIDE_GUEST_MODE, REQUEST.MCLOCK_INPROGRESS]);
 });

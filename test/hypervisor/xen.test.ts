@@ -119,15 +119,15 @@ test('update() publishes the second copy where there is no first', () => {
   assert.equal(record(4096).version, 4);
 });
 
-test('setTscOffset() moves the timestamp', () => {
+test('setTscOffset() moves the timestamp, mod 2^64', () => {
   const { hypervisor, record } = xen();
   hypervisor.setTscOffset(0, -1_000n);
   hypervisor.registerTime(0, 64);
   assert.equal(record(64).tscTimestamp, 0n);
-  hypervisor.setTscOffset(0, -1_001n);
+  hypervisor.setTscOffset(0, -995n);
   const stamp = hypervisor.takeStamp();
   assert.deepEqual([hypervisor.update(0, stamp), hypervisor.update(0, stamp)], [true, false]);
-  assert.equal(record(64).tscTimestamp, (1n << 64n) - 1n);
+  assert.equal(record(64).tscTimestamp, 5n);
 });
 
 test('the wall clock is the instant of the boot of the host, with its high word', () => {
@@ -160,6 +160,20 @@ test('an address that cannot be is refused', () => {
     if (address !== 8192 - 16) assert.equal(hypervisor.writeWallClock(address, 300), false);
   }
   for (const secHi of [8192, 302]) assert.equal(hypervisor.writeWallClock(256, secHi), false);
+});
+
+test('a record may be in any region of the memory', () => {
+  const host = new ScriptedHost(START);
+  const high = new SharedArrayBuffer(4096);
+  const regions = [
+    { address: 0, buffer: new SharedArrayBuffer(4096) },
+    { address: 2 ** 32, buffer: high },
+  ];
+  const memory = sharedMemory({ memory: regions, words: createWords(1), hostClock: host });
+  const hypervisor = createHypervisor({ memory, vcpus: 1, hostClock: host, flavour: 'xen' });
+  assert.equal(hypervisor.registerTime(0, 2 ** 32 + 64), true);
+  assert.equal(decodePvti(new DataView(high), 64).version, 2);
+  assert.equal(hypervisor.registerTime(0, 2 ** 31), false);
 });
 
 test('no address reaches the words of the hypervisor, where the memory does not tell what it holds', () => {
