@@ -14,9 +14,6 @@ export const KVM_FEATURE_MIGRATION_CONTROL = 17;
 /** Without it the guest must take every flag of a record as clear. */
 export const KVM_FEATURE_CLOCKSOURCE_STABLE_BIT = 24;
 
-/** The KVM signature leaf is searched for at these steps from 0x40000000, behind other hypervisors' leaves. */
-export const HYPERVISOR_LEAF_STEP = 0x100;
-
 /** CPUID leaf 0x80000001 EDX bit 27: RDTSCP. */
 export const CPUID_EXTENDED_FEATURES = 0x80000001;
 export const CPUID_RDTSCP_BIT = 27;

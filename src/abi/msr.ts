@@ -16,5 +16,3 @@ export const KVM_MSR_ENABLED = 1;
 
 export const MSR_IA32_TSC = 0x10;
 export const MSR_IA32_TSC_ADJUST = 0x3b;
-/** Its low 12 bits, as Linux loads it, are the vCPU number that RDTSCP and RDPID return. */
-export const MSR_TSC_AUX = 0xc0000103;

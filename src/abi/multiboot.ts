@@ -22,7 +22,6 @@ export const MULTIBOOT_INFO_MEMORY = 1;
 export const MULTIBOOT_INFO_COMMAND_LINE = 4;
 export const MULTIBOOT_INFO_MEMORY_MAP = 0x40;
 
-export const MULTIBOOT_INFO_BYTES = 116;
 export const MULTIBOOT_INFO_LAYOUT = {
   flags: ['u32', 0],
   /** KiB below 1 MiB, and from 1 MiB on. */

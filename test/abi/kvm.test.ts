@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KVM_CPUID_FEATURES, KVM_CPUID_SIGNATURE, KVM_SIGNATURE } from '../../src/abi/cpuid.ts';
+import {
+  CPUID_EXTENDED_FEATURES,
+  CPUID_RDTSCP_BIT,
+  KVM_CPUID_FEATURES,
+  KVM_CPUID_SIGNATURE,
+  KVM_SIGNATURE,
+} from '../../src/abi/cpuid.ts';
 import { io, ior, iow, iowr } from '../../src/abi/ioctl.ts';
 import {
   KVM_CLOCK_DATA_BYTES,
@@ -11,6 +17,8 @@ import {
   KVM_SET_CLOCK,
 } from '../../src/abi/kvm-clock-data.ts';
 import {
+  MSR_IA32_TSC,
+  MSR_IA32_TSC_ADJUST,
   MSR_KVM_SYSTEM_TIME,
   MSR_KVM_SYSTEM_TIME_NEW,
   MSR_KVM_WALL_CLOCK,
@@ -50,4 +58,9 @@ test('the CPUID signature spells KVMKVMKVM and three zero bytes', () => {
 test('the new MSR numbers begin with "KV"', () => {
   assert.deepEqual([MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW], [0x4b56_4d00, 0x4b56_4d01]);
   assert.deepEqual([MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME], [0x11, 0x12]);
+});
+
+test("the processor's own numbers are those of its manuals", () => {
+  assert.deepEqual([MSR_IA32_TSC, MSR_IA32_TSC_ADJUST], [0x10, 0x3b]);
+  assert.deepEqual([CPUID_EXTENDED_FEATURES, CPUID_RDTSCP_BIT], [0x8000_0001, 27]);
 });

@@ -4,6 +4,9 @@ import fc from 'fast-check';
 import {
   decodePvti,
   encodePvti,
+  PVCLOCK_COUNTS_FROM_ZERO,
+  PVCLOCK_GUEST_STOPPED,
+  PVCLOCK_TSC_STABLE_BIT,
   PVTI,
   PVTI_BYTES,
   PVTI_LAYOUT,
@@ -12,7 +15,7 @@ import {
   type Pvti,
   pvtiAddress,
 } from '../../src/abi/pvti.ts';
-import { extentOf } from '../../src/abi/struct.ts';
+import { decodeStruct, extentOf } from '../../src/abi/struct.ts';
 import { WALL_CLOCK, WALL_CLOCK_BYTES, WALL_CLOCK_LAYOUT } from '../../src/abi/wall-clock.ts';
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
@@ -60,6 +63,10 @@ test('decodePvti() takes a record apart byte by byte', () => {
   });
 });
 
+test('the flags are the low three bits', () => {
+  assert.deepEqual([PVCLOCK_TSC_STABLE_BIT, PVCLOCK_GUEST_STOPPED, PVCLOCK_COUNTS_FROM_ZERO], [1, 2, 4]);
+});
+
 test('decodePvti() gives back what encodePvti() wrote; the padding is zeroed and the neighbours stay', () => {
   fc.assert(
     fc.property(pvti, (record) => {
@@ -86,4 +93,6 @@ test('a wall clock is 12 bytes: version, sec, nsec', () => {
   assert.deepEqual(WALL_CLOCK, { version: 0, sec: 4, nsec: 8 });
   assert.equal(extentOf(WALL_CLOCK_LAYOUT), WALL_CLOCK_BYTES);
   assert.equal(WALL_CLOCK_BYTES, 12);
+  const latest = decodeStruct(WALL_CLOCK_LAYOUT, new DataView(new Uint8Array(WALL_CLOCK_BYTES).fill(0xff).buffer));
+  assert.deepEqual(latest, { version: 0xffff_ffff, sec: 0xffff_ffff, nsec: 0xffff_ffff });
 });

@@ -61,4 +61,7 @@ test('decodeStruct() throws a RangeError where the view is too short', () => {
 test('extentOf() is the end of the last field', () => {
   assert.equal(extentOf(LAYOUT), 32);
   assert.equal(extentOf({ late: ['u16', 6], early: ['u32', 0] }), 8);
+  for (const type of ['u8', 's8', 'u16', 's16', 'u32', 's32', 'u64', 's64'] as const) {
+    assert.equal(extentOf({ alone: [type, 3] }), 3 + Number(type.slice(1)) / 8);
+  }
 });
