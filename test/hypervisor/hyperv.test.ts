@@ -168,6 +168,21 @@ test('the page follows SET_CLOCK before any vCPU runs, is invalid while the VM i
   assert.deepEqual(pageOf(vm), left);
 });
 
+test("the page is written with vCPU 0's record, and with no other's", () => {
+  const vm = world({ hypervPage: true });
+  vm.hypervisor.wrmsr(1, HV_X64_MSR_REFERENCE_TSC, BigInt(PAGE) | 1n);
+  vm.runAll();
+  const { sequence } = pageOf(vm);
+  for (const [vcpu, after] of [
+    [1, sequence],
+    [0, sequence + 1],
+  ] as const) {
+    const { version } = vm.record(vcpu);
+    vm.hypervisor.kvmclockCtrl(vcpu);
+    assert.deepEqual([vm.record(vcpu).version, pageOf(vm).sequence], [version + 2, after]);
+  }
+});
+
 test('a page where there is no memory is refused and reported', () => {
   const vm = world({ hypervPage: true });
   assert.equal(vm.hypervisor.wrmsr(0, HV_X64_MSR_REFERENCE_TSC, (1n << 40n) | 1n), 'refused');

@@ -89,11 +89,15 @@ for (const global of ['at-once', 'delayed'] as const) {
   });
 }
 
-test('serveRequests() takes CLOCK_UPDATE of a vCPU that keeps no record', () => {
+test('serveRequests() takes CLOCK_UPDATE of a vCPU that keeps no record, whether the TSC rate is known or not', () => {
   const vm = bareVm();
   vm.memory.store64(vcpuWord(1, VCPU_WORDS.record), 0n);
-  request(vm.memory, 1, REQUEST.CLOCK_UPDATE, false);
-  assert.equal(tryEnter(vm.memory, vm.setup, 1, never), true);
+  for (const timeScale of [vm.memory.load64(vcpuWord(1, VCPU_WORDS.timeScale)), 0n]) {
+    vm.memory.store64(vcpuWord(1, VCPU_WORDS.timeScale), timeScale);
+    request(vm.memory, 1, REQUEST.CLOCK_UPDATE, false);
+    assert.equal(tryEnter(vm.memory, vm.setup, 1, never), true);
+    leave(vm.memory, 1);
+  }
 });
 
 test('serveRequests() serves MASTERCLOCK_UPDATE before CLOCK_UPDATE, so the record is of the new copy', () => {

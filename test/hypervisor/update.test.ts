@@ -4,14 +4,13 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { PVCLOCK_TSC_STABLE_BIT } from '../../src/abi/pvti.ts';
 import type { HostCpu } from '../../src/hypervisor/cpu.ts';
-import { loadMasterCopy, loadMasterCopyOffsetAfter, storeMasterCopy } from '../../src/hypervisor/master-copy.ts';
+import { loadMasterCopy } from '../../src/hypervisor/master-copy.ts';
 import type { Freeze, Policy } from '../../src/hypervisor/policy.ts';
-import { writeRecord } from '../../src/hypervisor/record.ts';
 import { IN_GUEST_MODE, REQUEST } from '../../src/hypervisor/request-bits.ts';
 import { enter, leave, serveRequests } from '../../src/hypervisor/requests.ts';
 import { freeze, thaw, updateMasterClock } from '../../src/hypervisor/update.ts';
 import { VCPU_WORDS, VM_WORDS, vcpuWord, vmWord } from '../../src/hypervisor/words.ts';
-import { type BareVm, bareVm, copyAt, lineIn, lineOf } from './bare-vm.ts';
+import { bareVm, copyAt, lineIn, lineOf } from './bare-vm.ts';
 import { Thread } from './stepper.ts';
 
 const next = () => copyAt(1n);
@@ -30,6 +29,19 @@ test('freeze() kicks every vCPU and returns once each is out; thaw() lets them i
   assert.deepEqual([vm.requests(0), vm.requests(1)], [REQUEST.MCLOCK_INPROGRESS, REQUEST.MCLOCK_INPROGRESS]);
   thaw(vm.memory, vm.setup);
   assert.deepEqual([vm.requests(0), vm.requests(1)], [0, 0]);
+});
+
+test('updateMasterClock() holds every vCPU out before it asks for the copy, whatever its lock covers', () => {
+  for (const lock of ['copy', 'whole'] as const) {
+    const vm = bareVm({ lock, freeze: 'kvm' });
+    const heldOut: number[] = [];
+    updateMasterClock(vm.memory, vm.setup, () => {
+      heldOut.push(vm.requests(0), vm.requests(1));
+      return next();
+    });
+    assert.deepEqual(heldOut, [REQUEST.MCLOCK_INPROGRESS, REQUEST.MCLOCK_INPROGRESS]);
+    assert.deepEqual([vm.requests(0), vm.requests(1)], [REQUEST.CLOCK_UPDATE, REQUEST.CLOCK_UPDATE]);
+  }
 });
 
 test('freeze() does nothing under the policy none, whose update kicks instead', () => {
@@ -185,53 +197,6 @@ test("KVM's lock over the copy alone is caught: one update clears the bits that 
 test('no freeze is caught by the same look', () => {
   const orders = fc.sample(ORDER, { numRuns: 200, seed: 20150105 });
   assert.ok(samplesWithAVcpuInside({ freeze: 'none', lock: 'whole' }, orders) > 0);
-});
-
-/** The copies that a reader gets while another is stored, over every moment that it may begin at and be held up at. */
-function copiesSeen(load: (cpu: HostCpu) => ReturnType<typeof next>): string[] {
-  const seen = new Set<string>();
-  for (let before = 0; before < 12; before++) {
-    for (let meanwhile = 0; meanwhile < 8; meanwhile++) {
-      const vm = bareVm();
-      const writer = new Thread(vm.memory, (cpu) => storeMasterCopy(cpu, copyAt(1n)));
-      let got: ReturnType<typeof next> | undefined;
-      const reader = new Thread(vm.memory, (cpu) => {
-        got = load(cpu);
-      });
-      writer.step(before);
-      reader.step(meanwhile);
-      writer.step(100);
-      reader.step(100);
-      seen.add(`${got!.masterKernelNs}+${got!.kvmclockOffset}`);
-    }
-  }
-  return [...seen].sort();
-}
-
-test('loadMasterCopy() gives one copy, whole', () => {
-  assert.deepEqual(copiesSeen(loadMasterCopy), ['1000+0', '1001+50000000']);
-});
-
-test("loadMasterCopyOffsetAfter(), KVM's, is caught pairing a copy with the offset of another", () => {
-  assert.deepEqual(copiesSeen(loadMasterCopyOffsetAfter), ['1000+0', '1000+50000000', '1001+50000000']);
-});
-
-test('a record that KVM writes while the clock is set may hold a time that was never the clock', () => {
-  for (const [offset, times] of [
-    ['after', 3],
-    ['within', 2],
-  ] as const) {
-    const seen = new Set<bigint>();
-    for (let steps = 0; steps < 16; steps++) {
-      const vm: BareVm = bareVm({ offset, freeze: 'kvm' });
-      const vcpu = new Thread(vm.memory, (cpu) => void writeRecord(cpu, vm.setup, 0, false));
-      vcpu.step(steps);
-      storeMasterCopy(vm.memory, copyAt(1n));
-      vcpu.step(100);
-      seen.add(vm.record(0).systemTime);
-    }
-    assert.equal(seen.size, times);
-  }
 });
 
 /** An update, and two vCPUs that `go` in: whether one was in the guest with a record of another copy than the one that stands. */
