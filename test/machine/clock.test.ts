@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { openClock } from '../../src/machine/clock.ts';
 import { endWorker } from '../../src/machine/worker-thread.ts';
 import { liveHere } from './live-here.ts';
+import { scriptedGettime } from './scripted-gettime.ts';
 
 const CHILD = path.join(import.meta.dirname, 'children/clock.ts');
 
@@ -26,6 +27,8 @@ function childClock(flags: readonly string[], ...args: string[]): ChildClock {
   });
   return JSON.parse(output) as ChildClock;
 }
+
+const fromHrTime = ([seconds, nanos]: [number, number]): bigint => BigInt(seconds) * 1_000_000_000n + BigInt(nanos);
 
 test('openClock() reads the record when there is one, in order and inside readings by the kernel', (t) => {
   if (liveHere(t) === undefined) return;
@@ -96,6 +99,22 @@ test('now() reads the same in Workers: a reading passed from thread to thread ne
   } finally {
     await Promise.all(workers.map((worker) => endWorker(worker, 1000)));
   }
+});
+
+test('epochNow() and hrTime() of one clock never step back, though the wall clock is set back by an hour', (t) => {
+  const live = liveHere(t);
+  if (live === undefined) return;
+  const { sys } = live;
+  const clock = openClock();
+  const before = clock.epochNow();
+  t.mock.method(
+    sys.libc,
+    'clock_gettime',
+    scriptedGettime(sys, () => before - 3_600_000_000_000n),
+  );
+  const between = clock.hrTime();
+  const after = clock.epochNow();
+  assert.ok(before <= fromHrTime(between) && fromHrTime(between) <= after);
 });
 
 test('openClock() refuses a bad option in one line', () => {

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import type { KernelClocks } from '../../src/machine/kernel-clocks.ts';
 import { kernelClocks } from '../../src/machine/timekeeper.ts';
 import { checkClocks, clockCosts } from '../../src/report/clocks.ts';
-import { liveHere } from '../machine/live-here.ts';
+import { liveHere, sysHere } from '../machine/live-here.ts';
+import { withGettime } from '../machine/scripted-gettime.ts';
 
 /** A minute, where somebody has the time for it: KVMCLOCK_CLOCKS_SECONDS=60. */
 const { KVMCLOCK_CLOCKS_SECONDS = '3' } = process.env;
@@ -28,6 +29,31 @@ describe('checkClocks()', () => {
       checks.map(({ kernel }) => kernel),
       ['CLOCK_REALTIME', 'CLOCK_MONOTONIC', 'CLOCK_BOOTTIME', 'CLOCK_MONOTONIC_RAW'],
     );
+  });
+
+  test('checkClocks() counts to the nanosecond what lies beyond the bound, behind the one before, and off the middle', async () => {
+    let ns = 1_700_000_000_000_000_000n; // the kernel's, 100 ns on at each reading
+    const sys = withGettime(sysHere(), () => (ns += 100n));
+    const between = (offNs: bigint) => () => ns + 50n + offNs;
+    let turn = 0;
+    const clocks: KernelClocks = {
+      realtime: between(180n),
+      monotonic: between(-180n),
+      boottime: between(150n),
+      monotonicRaw: () => ns + 50n - (turn++ % 2 === 0 ? 0n : 300n),
+      errorBoundNs: (name) => (name === 'monotonicRaw' ? 1000 : 100),
+    };
+    const flat = (value: number) => ({ min: value, median: value, max: value });
+    for (const { name, kernel, readings, boundNs, ...counts } of await checkClocks(clocks, sys, 0.001)) {
+      const wanted = {
+        realtime: { outside: readings, worstOutsideNs: 30, stepsBack: 0, offNs: flat(180) },
+        monotonic: { outside: readings, worstOutsideNs: 30, stepsBack: 0, offNs: flat(-180) },
+        boottime: { outside: 0, worstOutsideNs: 0, stepsBack: 0, offNs: flat(150) },
+        monotonicRaw: { outside: 0, worstOutsideNs: 0, stepsBack: 0, offNs: flat(-300) },
+      }[name];
+      assert.deepEqual(counts, wanted, kernel);
+      assert.deepEqual(boundNs, flat(clocks.errorBoundNs(name)));
+    }
   });
 
   test('checkClocks() catches a clock that is off, and one that steps back', async (t) => {

@@ -63,7 +63,7 @@ function clockReader(sys: Sys, clock: number): () => bigint {
 }
 
 /** The clock and the TSC at one instant: the tightest of a few brackets of TSC readings, and its middle. */
-function bracket(tsc: () => bigint, clock: () => bigint): { ns: bigint; tsc: bigint } {
+export function bracket(tsc: () => bigint, clock: () => bigint): { ns: bigint; tsc: bigint } {
   let best = { ns: 0n, tsc: 0n };
   let tightest: bigint | undefined;
   for (let i = 0; i < TRIES; i++) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { CLOCK_MONOTONIC_RAW } from '../../../src/abi/clock-id.ts';
-import { hostClock, hostLine } from '../../../src/machine/kvm/host-clock.ts';
+import { bracket, hostClock, hostLine } from '../../../src/machine/kvm/host-clock.ts';
 import { isUnavailable, openSys } from '../../../src/machine/sys.ts';
 
 const sys = openSys();
@@ -58,4 +58,25 @@ test('hostClock() takes a sample between two readings of each clock', { skip }, 
 
 test('hostClock() has no samples where the kernel does not keep time by the TSC', { skip }, () => {
   assert.equal(clock().shaky.sample(), undefined);
+});
+
+test('bracket() takes the tightest of its readings, and the TSC in the middle of it', () => {
+  const sides = [
+    [300n, 100n],
+    [40n, 40n], // so the middle is where the clock was read
+    [30n, 90n],
+  ] as const;
+  let [tsc, turn] = [1_000n, 0];
+  const side = (behind: 0 | 1) => sides[(turn >> 1) % sides.length]![behind];
+  const readTsc = () => {
+    tsc += turn % 2 === 0 ? 5_000n : side(1);
+    turn++;
+    return tsc;
+  };
+  const clock = () => {
+    tsc += side(0);
+    return tsc * 7n;
+  };
+  const { ns, tsc: at } = bracket(readTsc, clock);
+  assert.equal(ns, at * 7n);
 });
