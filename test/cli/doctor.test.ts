@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
 import { SimulatedMachine, type StressOrder } from '../../src/machine/simulated/simulated.ts';
+import type { Spread } from '../../src/report/statistics.ts';
 import { liveHere } from '../machine/live-here.ts';
 import { captured } from './captured.ts';
 
@@ -12,6 +13,9 @@ function run(flags: readonly string[], ...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [...flags, MAIN, ...args], { encoding: 'utf8' });
   return { status, stdout, stderr };
 }
+
+const medianOf = (costs: readonly { name: string; ns: Spread }[], name: string): number =>
+  costs.find((cost) => cost.name === name)!.ns.median;
 
 const SPREAD = ['min', 'median', 'max'];
 
@@ -116,6 +120,8 @@ test('bench --json prints one object with every reader and every call', (t) => {
     readers.map(({ name }: { name: string }) => name),
     names,
   );
+  const floor = medianOf(readers, 'lfence-rdtsc');
+  for (const { ns, toFloor } of readers) assert.equal(toFloor, ns.median / floor);
   const calls = [
     'now',
     'nowNs',
@@ -130,6 +136,10 @@ test('bench --json prints one object with every reader and every call', (t) => {
     javascript.map(({ name }: { name: string }) => name),
     calls,
   );
+  const [hrtime, hoisted] = ['hrtime.bigint', 'hrtime.bigint-hoisted'].map((name) => medianOf(javascript, name));
+  for (const { ns, toHrtime, toHoisted } of javascript) {
+    assert.deepEqual([toHrtime, toHoisted], [ns.median / hrtime!, ns.median / hoisted!]);
+  }
 });
 
 test('bench refuses a number of rounds that is none, in one line', () => {

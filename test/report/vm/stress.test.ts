@@ -69,3 +69,13 @@ kvmTest('stress() catches a writer without an odd phase: torn', async () => {
   const { torn } = await stressUntil(guest, 'landed', (total) => total.torn > 0);
   assert.ok(torn > 0);
 });
+
+kvmTest('stress() counts what a reader refuses where record 0 is not stable, and takes it for no time', async () => {
+  using kvm = realKvm();
+  await using guest = await Guest.create(kvm, { vcpus: 2 });
+  const { view } = guest.vm.memory;
+  guest.clock.refresh = () => view.setUint8(guest.recordAt(0) + PVTI.flags, 0);
+  const { unstable, warps, worstWarpNs } = await stressUntil(guest, 'landed', (total) => total.unstable > 0);
+  assert.ok(unstable > 0);
+  assert.deepEqual([warps, worstWarpNs], [0, 0]);
+});
