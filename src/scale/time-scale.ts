@@ -25,8 +25,9 @@ export function timeScale(scaledHz: bigint, baseHz: bigint): TimeScale {
     base >>= 1n;
     shift--;
   }
-  while (base <= scaled || scaled > MAX_U32) {
-    if (scaled > MAX_U32 || (base & 0x80000000n) !== 0n) scaled >>= 1n;
+  // base keeps to 32 bits from here on, so scaled, which ends below it, does too
+  while (base <= scaled) {
+    if ((base & 0x80000000n) !== 0n) scaled >>= 1n;
     else base <<= 1n;
     shift++;
   }

@@ -78,6 +78,11 @@ describe('timeScale()', () => {
     assert.equal(scaleDelta(GIGA, mul, shift), cycles);
   });
 
+  test('timeScale() doubles a base, which loses nothing, before it halves what is scaled to', () => {
+    assert.deepEqual(timeScale(1_000_000_001n, 999_999_999n), { mul: 2_147_483_652, shift: 1 });
+    assert.deepEqual(timeScale((1n << 63n) + (1n << 32n), 3n), { mul: 2_863_311_532, shift: 62 });
+  });
+
   test('timeScale() halves a base of 2^32, at the cost of a bit, and none below', () => {
     assert.deepEqual(timeScale((1n << 31n) + 1n, 1n << 32n), { mul: 2 ** 31, shift: 0 });
     assert.deepEqual(timeScale(3n * GIGA, (1n << 32n) - 1n), { mul: 3_000_000_000, shift: 0 });
