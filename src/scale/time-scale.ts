@@ -46,7 +46,7 @@ export function tscToNs(tscHz: bigint): TimeScale {
 export function tscKhz(mul: number, shift: number): number | undefined {
   if (mul === 0) return undefined;
   const quotient = (1_000_000n << 32n) / BigInt(mul);
-  return Number(shift < 0 ? BigInt.asUintN(64, quotient << BigInt(-shift)) : quotient >> BigInt(shift));
+  return Number(BigInt.asUintN(64, quotient >> BigInt(shift))); // to the left where shift is negative
 }
 
 /** The same to the hertz, without rounding to a kHz first: for people to read. `undefined` where mul is 0. */

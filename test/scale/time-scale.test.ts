@@ -171,6 +171,11 @@ describe('tscKhz()', () => {
     );
   });
 
+  test('tscKhz() keeps 64 bits of what is shifted left', () => {
+    assert.equal(tscKhz(2 ** 31, -43), 15_625 * 2 ** 50);
+    assert.equal(tscKhz(2 ** 31, -44), (2 * 15_625 - 2 ** 14) * 2 ** 50);
+  });
+
   test('tscKhz() and tscHz() are undefined where mul is 0', () => {
     assert.equal(tscKhz(0, 0), undefined);
     assert.equal(tscHz(0, 0), undefined);
@@ -178,6 +183,11 @@ describe('tscKhz()', () => {
 });
 
 describe('tscHz()', () => {
+  test('tscHz() is exact where the pair is', () => {
+    assert.equal(tscHz(2 ** 31, 0), 2_000_000_000);
+    assert.equal(tscHz(0xa000_0000, 4), 100_000_000);
+  });
+
   test('tscHz() comes back within 1e-9 of the frequency, or the bits that halving drops', () => {
     fc.assert(
       fc.property(cpuHz, (hz) => {

@@ -7,6 +7,12 @@ test('tscRatio() of equal rates is one', () => {
   assert.equal(tscRatio(2_596_144, 2_596_144), TSC_RATIO_ONE);
 });
 
+test('tscRatio() has 48 bits behind the point, rounded down', () => {
+  assert.equal(TSC_RATIO_ONE, 1n << 48n);
+  assert.equal(tscRatio(1, 2), 1n << 47n);
+  assert.equal(tscRatio(2, 3), (1n << 49n) / 3n);
+});
+
 test('scaleTsc() by one gives the cycles back', () => {
   fc.assert(
     fc.property(fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), (cycles) => {
