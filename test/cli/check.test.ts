@@ -24,6 +24,7 @@ describe('kvmclock check', () => {
       stdout,
       /\n 20\. .*\nThe call ended on vCPU 1 and returned 117 ns\. It began on a vCPU that was told of/,
     );
+    assert.ok(!(await check('rfc', '--host', 'kvm')).stdout.includes('It began on'), 'said without --why');
     const replay = /\nkvmclock replay '(.*)'\n$/.exec(stdout)![1]!;
     const stepped = await captured(['replay', replay]);
     assert.equal(stepped.status, 0);

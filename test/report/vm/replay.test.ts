@@ -8,6 +8,7 @@ import { isUnavailable } from '../../../src/machine/sys.ts';
 import { type RealReplay, replayOnKvm } from '../../../src/report/vm/replay.ts';
 import { replayEvents } from '../../../src/report/vm/replay-events.ts';
 import { realReplayText } from '../../../src/report/vm/replay-text.ts';
+import { formatNs } from '../../../src/scale/duration.ts';
 import { kvmTest, realKvm } from '../../machine/kvm/real-kvm.ts';
 
 /** The checker's shortest trace to `what`, a violated property or a witness. */
@@ -62,6 +63,7 @@ kvmTest('replayOnKvm() moves a thread to another vCPU in the middle of its call,
   );
   const { errorNs, broken } = calls.at(-1)!.call!;
   assert.ok(broken.includes('own') && errorNs !== 0n);
+  assert.ok(said(replay).includes(` ns, ${formatNs(Number(errorNs))} off what its own vCPU's record gives\n`));
 });
 
 for (const host of ['none', 'kvm', 'record0', 'all'] as const) {
@@ -70,6 +72,7 @@ for (const host of ['none', 'kvm', 'record0', 'all'] as const) {
     const replay = await real(configuration, steps);
     assert.equal(replay.same, true, said(replay));
     assert.deepEqual(replay.steps.at(-1)!.call!.broken, []);
+    assert.match(said(replay), / \d+ ns\n {5}as in the model: a time, nothing broken\n/);
   });
 }
 
