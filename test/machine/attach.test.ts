@@ -58,6 +58,14 @@ test('attach() takes a copy of the live record, and refuses it once its rate is 
   assert.match(reasonFor(bytes), /it advanced/);
 });
 
+test('attach() takes a record that is not stable, whose rate cannot be seen: the image asks the kernel', (t) => {
+  const live = liveHere(t);
+  if (live === undefined) return;
+  const bytes = new Uint8Array(PVTI_SIZE);
+  encodePvti({ ...live.record(0), flags: 0 }, new DataView(bytes.buffer));
+  assert.equal(reasonFor(bytes), 'attached');
+});
+
 test('the plain readers, run on the live record, agree with the machine code around them', (t) => {
   const live = liveHere(t);
   if (live === undefined) return;

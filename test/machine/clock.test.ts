@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { openClock } from '../../src/machine/clock.ts';
+import { type Clock, openClock } from '../../src/machine/clock.ts';
 import { endWorker } from '../../src/machine/worker-thread.ts';
 import { liveHere } from './live-here.ts';
 import { scriptedGettime } from './scripted-gettime.ts';
@@ -98,6 +98,15 @@ test('now() reads the same in Workers: a reading passed from thread to thread ne
     }
   } finally {
     await Promise.all(workers.map((worker) => endWorker(worker, 1000)));
+  }
+});
+
+test('epochNow() and hrTime() begin at the time of day', () => {
+  for (const read of [(clock: Clock) => clock.epochNow(), (clock: Clock) => fromHrTime(clock.hrTime())]) {
+    const clock = openClock();
+    const before = BigInt(Date.now() - 1) * 1_000_000n;
+    const ns = read(clock);
+    assert.ok(before <= ns && ns <= BigInt(Date.now() + 2) * 1_000_000n, `${before} ${ns}`);
   }
 });
 

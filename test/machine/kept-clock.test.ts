@@ -183,6 +183,18 @@ describe('a kept clock', () => {
     }
   });
 
+  test('a clock whose samples have become wide, or were set back in their middle, takes the narrowest of several', () => {
+    const sides = [
+      [40n, 60n],
+      ...[us(9), us(3), -us(20), us(8), us(20), us(7), us(1), us(6)].map((side) => [side, side]),
+    ];
+    const machine = new KeptOnSimulated(START, 0, sides as [bigint, bigint][]);
+    play(machine, [{ kind: 'reads', count: 800, apart: us(1) }], () => {});
+    assert.equal(machine.samples, sides.length); // the first base, and the second
+    const boundNs = machine.clock.errorBoundNs();
+    assert.ok(boundNs > 1_000 && boundNs < 3_000, `${boundNs}`);
+  });
+
   /** Slewed by as much as can be: true bounds again from the third base on, and below a microsecond in the end. */
   function checkFollowed(): void {
     const machine = new KeptOnSimulated(START, 30, NARROW);

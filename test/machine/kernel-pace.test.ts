@@ -7,6 +7,9 @@ const NOMINAL = 0.5;
 const APART = 1_000_000n;
 const UNSETTLED_PPB = 2 * PACE_AT_MOST * 1e9;
 
+/** What a sample is off by more than the one before: it adds up to -30..30. */
+const NOISE_NS = [30, -60, 55, -20, 25, -55, 25] as const;
+
 /** A kernel's clock that is seen every half millisecond, each time to 30 ns unless told otherwise. */
 function watched() {
   const pace = new KernelPace(NOMINAL);
@@ -28,6 +31,12 @@ describe('KernelPace', () => {
     const { see, ppm } = watched();
     for (let i = 0; i < 30; i++) assert.equal(see(40), ALLOWED_PPB);
     assert.ok(Math.abs(ppm() - 40) < 5, `${ppm()}`);
+  });
+
+  test('see() knows its rate better with time, though each sample is off by as much as it says', () => {
+    const { see, ppm } = watched();
+    for (let i = 0; i < 4000; i++) see(40, BigInt(NOISE_NS[i % NOISE_NS.length]!));
+    assert.ok(Math.abs(ppm() - 40) < 0.2, `${ppm()}`);
   });
 
   test('see() knows nothing for one interval when the pace changes by a tenth, and the new pace when the next agrees', () => {

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { CLOCK_MODE } from '../../src/abi/clock-base.ts';
 import { EINVAL } from '../../src/abi/clock-id.ts';
 import { loadClock } from '../../src/machine/clock-image.ts';
+import { POLICY } from '../../src/machine/discipline.ts';
 import type { ClockName, KernelClocks } from '../../src/machine/kernel-clocks.ts';
 import { attach, type LiveMachine } from '../../src/machine/live.ts';
 import { isUnavailable, type Sys } from '../../src/machine/sys.ts';
@@ -125,6 +126,28 @@ describe('kernelClocks()', () => {
       );
     }
     assert.equal(kernelClocks(live), clocks);
+  });
+
+  test('takes samples of the kernel for each base, and not for each reading', (t) => {
+    const live = liveHere(t);
+    if (live === undefined) return;
+    const own = attach(live.sys, live.address, 'an image of its own');
+    assert.ok(!isUnavailable(own));
+    const { kvmclock_sample: sample } = own.image;
+    let samples = 0;
+    const counting = (address: bigint | number) => {
+      samples++;
+      return sample(address as bigint);
+    };
+    const image = { ...own.image, kvmclock_sample: Object.assign(counting, { pointer: sample.pointer }) };
+    const clocks = kernelClocks({ ...own, image });
+    for (const name of NAMES) {
+      samples = 0;
+      const start = process.hrtime.bigint();
+      for (let i = 0; i < 50_000; i++) clocks[name]();
+      const bases = Number(process.hrtime.bigint() - start) / POLICY.validNs + 2;
+      assert.ok(samples > 0 && samples <= 24 * bases, `${name}: ${samples} samples for ${bases} bases`);
+    }
   });
 
   test('the same by the record, as where kvm-clock is the clocksource, and with no bases where that cannot be read', (t) => {

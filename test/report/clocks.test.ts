@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { KernelClocks } from '../../src/machine/kernel-clocks.ts';
 import { kernelClocks } from '../../src/machine/timekeeper.ts';
-import { checkClocks, clockCosts } from '../../src/report/clocks.ts';
+import { checkClocks, clockCosts, LOOPS } from '../../src/report/clocks.ts';
 import { liveHere, sysHere } from '../machine/live-here.ts';
 import { withGettime } from '../machine/scripted-gettime.ts';
 
@@ -72,6 +72,21 @@ describe('checkClocks()', () => {
     assert.ok(monotonic!.stepsBack > 0 && monotonic!.outside === 0);
     assert.deepEqual([boottime!.outside, boottime!.stepsBack], [0, 0]);
   });
+});
+
+test('clockCosts() calls each clock as often as it says', () => {
+  const called = { now: 0, realtime: 0, monotonic: 0, boottime: 0, monotonicRaw: 0 };
+  const counted = (name: keyof typeof called) => () => BigInt(++called[name]);
+  const clocks: KernelClocks = {
+    realtime: counted('realtime'),
+    monotonic: counted('monotonic'),
+    boottime: counted('boottime'),
+    monotonicRaw: counted('monotonicRaw'),
+    errorBoundNs: () => 0,
+  };
+  let rounds = 0;
+  clockCosts(clocks, counted('now'), 2, 50, () => rounds++);
+  for (const [name, times] of Object.entries(called)) assert.equal(times, rounds * LOOPS * 50, name);
 });
 
 test('clockCosts() times each clock beside now()', (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { beginDrift, pairings } from '../../src/report/drift.ts';
+import { beginDrift, driftBetween, type Pairing, pairings } from '../../src/report/drift.ts';
 import { liveHere, sysHere } from '../machine/live-here.ts';
 import { withGettime } from '../machine/scripted-gettime.ts';
 
@@ -42,4 +42,19 @@ test('pairings() takes the narrowest of its readings, at its middle, for each of
     ['CLOCK_MONOTONIC_RAW', 'CLOCK_MONOTONIC'],
   );
   for (const { clockNs, kernelNs, widthNs } of pairs) assert.deepEqual([clockNs - kernelNs, widthNs], [1_000n, 60n]);
+});
+
+test('driftBetween() gives what the clock gained, by how much that may be off, and where the clock stands', () => {
+  const at = (kernelNs: bigint, aheadNs: bigint, widthNs: bigint): Pairing => ({
+    against: 'CLOCK_MONOTONIC',
+    clockNs: kernelNs + aheadNs,
+    kernelNs,
+    widthNs,
+  });
+  assert.deepEqual(driftBetween(at(5_000_000_000n, 700n, 60n), at(7_000_000_000n, -300n, 100n)), {
+    against: 'CLOCK_MONOTONIC',
+    ppm: -0.5,
+    uncertaintyPpm: 0.04,
+    offsetNs: -300,
+  });
 });

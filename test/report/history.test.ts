@@ -20,6 +20,14 @@ describe('History', () => {
     });
   });
 
+  test("add() takes each of the kernel's clocks by its own reading, and is as sure as the widest of them", () => {
+    const look = lookAt(4, 70n);
+    const [raw, monotonic] = look.pairings;
+    const slewed = { ...monotonic!, kernelNs: monotonic!.kernelNs + 20n, widthNs: 300n };
+    const { rawNs, monotonicNs, uncertaintyNs } = new History().add({ ...look, pairings: [raw!, slewed] }).sample;
+    assert.deepEqual({ rawNs, monotonicNs, uncertaintyNs }, { rawNs: 70, monotonicNs: 50, uncertaintyNs: 150 });
+  });
+
   test('add() gives a change of each record that was rewritten, and counts them by kind', () => {
     const history = new History();
     history.add(lookAt(0, 0n, [RECORD, RECORD]));

@@ -51,6 +51,18 @@ test('judge() says unsound, and why, for each thing that can be wrong', () => {
   }
 });
 
+test('judge() holds no record that is not stable against the others', () => {
+  const records = GOOD.records.map((record) => ({ ...record, stable: false, apartNs: 5000 * record.vcpu }));
+  assert.deepEqual(judged({ records }).faults, ['the hypervisor says that the clock is not stable (vCPU 0, 1)']);
+});
+
+test('judge() takes a single warp for a fault, and says what to do until the host is mended', () => {
+  const { verdict, advice } = judged({ warps: { reads: 1000, warps: 1, worstNs: 1, stalls: 0 } });
+  assert.equal(verdict, 'unsound');
+  assert.match(advice.join(), /pin what compares times to one vCPU/);
+  assert.doesNotMatch(judge(GOOD).advice.join(), /pin/);
+});
+
 test('judge() does not take drift within its uncertainty, or against a slewed clock, for a fault', () => {
   assert.equal(judged({ drift: [{ against: 'CLOCK_MONOTONIC_RAW', ppm: 150, uncertaintyPpm: 60 }] }).verdict, 'sound');
   assert.equal(judged({ drift: [{ against: 'CLOCK_MONOTONIC', ppm: 400, uncertaintyPpm: 1 }] }).verdict, 'sound');
