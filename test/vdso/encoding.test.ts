@@ -118,8 +118,10 @@ describe('labels', () => {
     assert.throws(() => a.finish(), { message: 'label never is never bound' });
     never.at = 0;
     a.mov(rax, ripMem(far));
-    far.at = 2 ** 31 + 100;
-    assert.throws(() => a.finish(), RangeError);
+    for (const at of [2 ** 31 + 100, MIN_S32]) {
+      far.at = at;
+      assert.throws(() => a.finish(), RangeError);
+    }
   });
 });
 
