@@ -30,11 +30,6 @@ export class StoreBuffers {
   readonly #drained: number[] = [EMPTY];
   readonly #longer = new Map<number, number>();
 
-  /** Buffers known. */
-  get count(): number {
-    return this.#older.length;
-  }
-
   isFull(buffer: number): boolean {
     return this.#length[buffer]! >= CAPACITY;
   }

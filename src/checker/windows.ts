@@ -117,15 +117,8 @@ export class Windows {
   }
 
   #intern(vcpu: number, inTime: readonly Lost[]): number {
-    // Between cells that are read in any order it does not matter which of them changed first; nor an interruption before all that.
-    const lost = this.#inOrder
-      ? inTime.slice(
-          Math.max(
-            inTime.findIndex(({ cell }) => cell >= TICK),
-            0,
-          ),
-        )
-      : inTime.toSorted((a, b) => a.cell - b.cell);
+    // Between cells that are read in any order it does not matter which of them changed first.
+    const lost = this.#inOrder ? inTime : inTime.toSorted((a, b) => a.cell - b.cell);
     const key = `${vcpu} ${lost.map(({ cell, value }) => `${cell}:${value}`).join()}`;
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
