@@ -25,38 +25,23 @@ import {
 } from './operands.ts';
 import type { Assembler } from './x86.ts';
 
-/** kvmclock_time_loop: calls `callee(first, second)` `count` times; `cycles` is how many TSC cycles that took. */
-export const TIME_LOOP = { callee: 0, first: 8, second: 16, count: 24, cycles: 32 } as const;
+/** How every block begins: `callee(first, second)` is called `count` times. */
+const CALLS = { callee: 0, first: 8, second: 16, count: 24 } as const;
+
+/** kvmclock_time_loop: `cycles` is how many TSC cycles the calls took. */
+export const TIME_LOOP = { ...CALLS, cycles: 32 } as const;
 export const TIME_LOOP_BYTES = 40;
 
 /**
- * kvmclock_warp_loop: reads with `callee(first, second)` `count` times on several vCPUs at once. `shared` is the address of
+ * kvmclock_warp_loop: reads with the callee on several vCPUs at once. `shared` is the address of
  * a u64 that all of them have: the latest time that any of them was given. A reading behind it is a warp.
  * `reads` falls short of `count` where the reader said that the record is not stable.
  */
-export const WARP_LOOP = {
-  callee: 0,
-  first: 8,
-  second: 16,
-  count: 24,
-  shared: 32,
-  reads: 40,
-  warps: 48,
-  worstNs: 56,
-  stalls: 64,
-} as const;
+export const WARP_LOOP = { ...CALLS, shared: 32, reads: 40, warps: 48, worstNs: 56, stalls: 64 } as const;
 export const WARP_LOOP_BYTES = 72;
 
-/** kvmclock_bracket_loop: how many of `count` readings lay outside two readings by `bracket(first, second)` around them. */
-export const BRACKET_LOOP = {
-  callee: 0,
-  first: 8,
-  second: 16,
-  count: 24,
-  bracket: 32,
-  outside: 40,
-  worstNs: 48,
-} as const;
+/** kvmclock_bracket_loop: how many of the readings lay outside two readings by `bracket(first, second)` around them. */
+export const BRACKET_LOOP = { ...CALLS, bracket: 32, outside: 40, worstNs: 48 } as const;
 export const BRACKET_LOOP_BYTES = 56;
 
 export const MEASURE_DATA_BYTES = 8;
@@ -100,8 +85,8 @@ function emitFrame(a: Assembler, body: () => void): void {
   for (const register of KEPT) a.push(register);
   a.aluImmediate('sub', rsp, 8); // an even number of words: the stack is aligned at calls
   a.mov(rbx, rdi);
-  a.mov(rbp, mem(rbx, TIME_LOOP.callee));
-  a.mov(r12, mem(rbx, TIME_LOOP.count));
+  a.mov(rbp, mem(rbx, CALLS.callee));
+  a.mov(r12, mem(rbx, CALLS.count));
   body();
   a.aluImmediate('add', rsp, 8);
   for (const register of KEPT.toReversed()) a.pop(register);
@@ -109,8 +94,8 @@ function emitFrame(a: Assembler, body: () => void): void {
 }
 
 function emitCall(a: Assembler, callee: Register): void {
-  a.mov(rdi, mem(rbx, TIME_LOOP.first));
-  a.mov(rsi, mem(rbx, TIME_LOOP.second));
+  a.mov(rdi, mem(rbx, CALLS.first));
+  a.mov(rsi, mem(rbx, CALLS.second));
   a.call(callee);
 }
 

@@ -118,8 +118,14 @@ describe('labels', () => {
     assert.throws(() => a.finish(), { message: 'label never is never bound' });
     never.at = 0;
     a.mov(rax, ripMem(far));
-    for (const at of [2 ** 31 + 100, MIN_S32]) {
-      far.at = at;
+    const end = a.length;
+    for (const [last, beyond] of [
+      [2 ** 31 - 1 + end, 2 ** 31 + end],
+      [MIN_S32 + end, MIN_S32 + end - 1],
+    ] as const) {
+      far.at = last;
+      a.finish();
+      far.at = beyond;
       assert.throws(() => a.finish(), RangeError);
     }
   });

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc, { type Arbitrary } from 'fast-check';
 import { buildImage } from '../../src/vdso/image.ts';
-import { BRACKET_LOOP, MEASURE_DATA_BYTES, measureCode, TIME_LOOP, WARP_LOOP } from '../../src/vdso/measure.ts';
+import {
+  BRACKET_LOOP,
+  BRACKET_LOOP_BYTES,
+  MEASURE_DATA_BYTES,
+  measureCode,
+  TIME_LOOP,
+  TIME_LOOP_BYTES,
+  WARP_LOOP,
+  WARP_LOOP_BYTES,
+} from '../../src/vdso/measure.ts';
 import { Emulator, load, type Platform } from './emulator.ts';
 import { differs, type Instructions, UNSTABLE, unmissedIn } from './hold.ts';
 import { RDI, RSI } from './semantics.ts';
@@ -175,6 +184,21 @@ function holdLoop<T>(
 }
 
 describe('the measuring loops', () => {
+  test('the words of a block follow one another and fill it', () => {
+    for (const [block, bytes] of [
+      [TIME_LOOP, TIME_LOOP_BYTES],
+      [WARP_LOOP, WARP_LOOP_BYTES],
+      [BRACKET_LOOP, BRACKET_LOOP_BYTES],
+    ] as const) {
+      const words = Object.values(block);
+      assert.deepEqual(
+        words,
+        words.map((_, index) => 8 * index),
+      );
+      assert.equal(bytes, 8 * words.length);
+    }
+  });
+
   holdLoop('kvmclock_time_loop', loops.kvmclock_time_loop);
   holdLoop('kvmclock_warp_loop', loops.kvmclock_warp_loop);
   holdLoop('kvmclock_bracket_loop', loops.kvmclock_bracket_loop);
