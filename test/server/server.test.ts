@@ -69,6 +69,16 @@ describe('the server', () => {
     assert.match(await ask(port, 'GET /', HOST), /^HTTP\/1.1 200 /);
   });
 
+  test('the server closes the connection of a request that it refuses, and says which methods it takes', async (t) => {
+    const { port } = await serving(t);
+    const post = await exchange(port, `POST / HTTP/1.1\r\n${HOST}\r\nContent-Length: 5\r\n\r\n`);
+    assert.match(post, /^HTTP\/1.1 405 /);
+    for (const header of ['Allow: GET, HEAD', 'Connection: close']) assert.ok(post.includes(`\r\n${header}\r\n`), post);
+    const elsewhere = await exchange(port, 'GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n');
+    assert.match(elsewhere, /^HTTP\/1.1 403 /);
+    assert.ok(elsewhere.includes('\r\nConnection: close\r\n') && !elsewhere.includes('Allow:'), elsewhere);
+  });
+
   test('the server refuses huge headers, many headers and what is no request, and goes on', async (t) => {
     const { port } = await serving(t);
     const huge = `X: ${'x'.repeat(100_000)}`;
