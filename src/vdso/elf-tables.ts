@@ -37,7 +37,7 @@ export interface Tables {
 /** NUL-terminated names, one after the other; the empty name is at 0. */
 export class StringTable {
   #text = '\0';
-  #at = new Map<string, number>([['', 0]]);
+  #at = new Map<string, number>();
 
   constructor(names: readonly string[]) {
     for (const name of names) {

@@ -73,6 +73,18 @@ for (const [name, image] of Object.entries(images)) {
 
     test('its hash has a chain for every symbol of the table, and no word more', () => holdHash(image.file));
 
+    test('its section headers stand behind everything else, aligned, and end the file', () => {
+      const { sectionHeaders, sectionHeadersOffset } = headerOf(image.file);
+      assert.equal(sectionHeadersOffset % 8n, 0n);
+      assert.equal(
+        sectionHeadersOffset + BigInt(sectionHeaders * elf.ELF64_SECTION_HEADER_BYTES),
+        BigInt(image.file.length),
+      );
+      for (const { name, type, offset, bytes } of sections(image.file)) {
+        assert.ok(type === elf.SHT_NOBITS || offset + bytes <= sectionHeadersOffset, name);
+      }
+    });
+
     test('it has no entry, and asks for no size of the stack', () => {
       assert.equal(headerOf(image.file).entry, 0n);
       const stack = segmentHeaders(image.file).find(({ type }) => type === elf.PT_GNU_STACK)!;
