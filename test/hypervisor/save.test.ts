@@ -207,3 +207,33 @@ test('save() refuses a VM whose TSC rate is not known yet', () => {
   const vm = world({ hostHz: 0n, enabled: false });
   assert.throws(() => vm.hypervisor.save(), { code: 'EINVAL', message: /save: the TSC rate is not known/ });
 });
+
+test('save() and restore() need no host that keeps time by its TSC: clock and TSCs go on from where they were', () => {
+  const from = world({ hostHz: HZ, tscScaling: true });
+  from.host.keepTimeByTsc(false);
+  from.hypervisor.hostClocksourceChanged();
+  from.host.advanceNs(3600n * SEC);
+  const to = freshHost(0n);
+  to.host.keepTimeByTsc(false);
+  to.hypervisor.restore(from.hypervisor.save(), 'stopped');
+  assert.equal(to.hypervisor.getClock().clock, from.hypervisor.getClock().clock);
+  for (const vcpu of [0, 1]) assert.equal(to.hypervisor.readTsc(vcpu), from.hypervisor.readTsc(vcpu));
+});
+
+test('save() takes clock, TSCs and time of day at one instant', () => {
+  const { vm } = saved();
+  const { clock } = vm.hypervisor.getClock();
+  const [tsc, realtimeNs] = [vm.hypervisor.readTsc(0), vm.host.realtimeNs()];
+  for (const reading of ['tsc', 'ns', 'realtimeNs'] as const) {
+    const read = vm.host[reading].bind(vm.host);
+    vm.host[reading] = () => {
+      vm.host.advanceNs(1_000n);
+      return read();
+    };
+  }
+  const state = vm.hypervisor.save();
+  assert.deepEqual(
+    [state.clockNs, state.realtimeNs, state.vcpus[0]!.tsc, state.vcpus[1]!.tsc],
+    [clock, realtimeNs, tsc, tsc].map(String),
+  );
+});
