@@ -50,8 +50,9 @@ test('the host leaves its TSC: KVM makes the whole update once a vCPU, ours once
 test('a vCPU that moves to another processor changes nothing with a master clock, and asks for all records without', () => {
   for (const flavour of ['kvmclock', 'kvm'] as const) {
     const vm = world({ flavour });
-    vm.hypervisor.vcpuMoved(1);
-    assert.equal(requests(vm, 1), 0);
+    const tsc = vm.hypervisor.readTsc(1);
+    vm.hypervisor.vcpuMoved(1, tsc - 12_345n);
+    assert.deepEqual([requests(vm, 1), vm.hypervisor.readTsc(1)], [0, tsc]);
     vm.host.keepTimeByTsc(false);
     vm.hypervisor.hostClocksourceChanged();
     vm.runAll();
@@ -156,7 +157,25 @@ test('a wake-up that nobody announced is a refresh', () => {
   const clock = vm.clock(0);
   vm.hypervisor.hostResumed();
   assert.equal(vm.clock(0), clock);
+  assert.equal(vm.record(0).tscTimestamp, vm.hypervisor.readTsc(0));
 });
+
+for (const byTsc of [true, false]) {
+  test(`a sleep passes for the VM to the nanosecond, whatever its clock was off the host's; the host by its TSC: ${byTsc}`, () => {
+    const vm = world();
+    vm.host.advanceNs(1000n * SEC);
+    vm.host.keepTimeByTsc(byTsc);
+    vm.hypervisor.hostClocksourceChanged();
+    vm.host.slew(-300_000n);
+    vm.host.advanceNs(100n * SEC);
+    const { clock } = vm.hypervisor.getClock();
+    vm.hypervisor.hostSuspending();
+    vm.host.sleep(50n * SEC, 1000n);
+    vm.hypervisor.hostResumed();
+    assert.equal(vm.hypervisor.getClock().clock - clock, 50n * SEC);
+    assert.equal(vm.clock(1, 0) - clock, 50n * SEC, 'record 0 is written when the call returns');
+  });
+}
 
 test('a host TSC that came back lower unannounced throws nobody far ahead: the VM goes on by the host clock', () => {
   for (const flavour of ['kvmclock', 'kvm'] as const) {

@@ -144,3 +144,30 @@ test('the rule of 2015 holds for a TSC of less than a kHz too', () => {
   vm.hypervisor.writeTsc(1, 36n);
   assert.equal(generation(), before + 1, 'a second away');
 });
+
+test('a guest that writes one value to its TSCs one after the other has them alike in 2015, and not since', () => {
+  for (const [flavour, apart] of [
+    ['kvm-2015', 0n],
+    ['kvm', 2_000n],
+    ['kvmclock', 2_000n],
+  ] as const) {
+    const vm = world({ flavour });
+    for (const vcpu of [0, 1]) {
+      vm.hypervisor.wrmsr(vcpu, MSR_IA32_TSC, 7_000_000_000_000n);
+      vm.host.advanceNs(1_000n);
+    }
+    assert.equal(vm.hypervisor.readTsc(0) - vm.hypervisor.readTsc(1), apart, flavour);
+  }
+});
+
+test('a TSC that is to match where TSCs cannot be compared goes on from the time since the last write', () => {
+  for (const flavour of ['kvmclock', 'kvm', 'kvm-2015'] as const) {
+    const vm = world({ flavour });
+    vm.host.keepTimeByTsc(false);
+    vm.hypervisor.hostClocksourceChanged();
+    vm.hypervisor.writeTsc(0, 9_000_000_000n);
+    vm.host.sleep(1_000n, 17n); // another processor's TSC
+    vm.hypervisor.writeTsc(1, 9_000_000_000n);
+    assert.equal(vm.hypervisor.readTsc(1), 9_000_002_000n, flavour);
+  }
+});
