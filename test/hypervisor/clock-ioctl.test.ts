@@ -6,9 +6,12 @@ import {
   KVM_CLOCK_TSC_STABLE,
   KVM_CLOCK_VALID_FLAGS,
 } from '../../src/abi/kvm-clock-data.ts';
-import { MSR_KVM_SYSTEM_TIME_NEW } from '../../src/abi/msr.ts';
+import { MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_WALL_CLOCK_NEW } from '../../src/abi/msr.ts';
 import { PVCLOCK_GUEST_STOPPED } from '../../src/abi/pvti.ts';
-import { type World, type WorldOptions, world } from './world.ts';
+import { decodeStruct } from '../../src/abi/struct.ts';
+import { WALL_CLOCK_LAYOUT } from '../../src/abi/wall-clock.ts';
+import { VCPU_WORDS, vcpuWord } from '../../src/hypervisor/words.ts';
+import { RECORDS, type World, type WorldOptions, world } from './world.ts';
 
 const SEC = 1_000_000_000n;
 const FLAVOURS = ['kvmclock', 'kvm', 'kvm-2015', 'kvm-2014'] as const;
@@ -170,4 +173,43 @@ test('kvmclockCtrl() answers EINVAL where the guest keeps no record', () => {
   const vm = world();
   vm.hypervisor.wrmsr(1, MSR_KVM_SYSTEM_TIME_NEW, 0n);
   assert.throws(() => vm.hypervisor.kvmclockCtrl(1), { code: 'EINVAL' });
+});
+
+test('a guest that was stopped is told once, also where its record could not be written at once', () => {
+  const vm = world();
+  const taken = () => vm.memory.fetchAndNot32(RECORDS + 28, PVCLOCK_GUEST_STOPPED << 8);
+  vm.hypervisor.kvmclockCtrl(0);
+  taken();
+  vm.run(0);
+  assert.equal(isStopped(vm, 0), false);
+  const timeScale = vcpuWord(0, VCPU_WORDS.timeScale);
+  const known = vm.memory.load64(timeScale);
+  vm.memory.store64(timeScale, 0n);
+  vm.hypervisor.kvmclockCtrl(0);
+  assert.equal(isStopped(vm, 0), false);
+  vm.memory.store64(timeScale, known);
+  vm.run(0);
+  assert.equal(isStopped(vm, 0), true);
+});
+
+test('the wall clock and the clock add up to the time of day, whatever the clock is off that of the host', () => {
+  for (const flavour of ['kvmclock', 'kvm'] as const) {
+    const vm = world({ flavour });
+    vm.host.slew(-300_000n);
+    vm.host.advanceNs(100n * SEC);
+    vm.hypervisor.wrmsr(0, MSR_KVM_WALL_CLOCK_NEW, 256n);
+    const { sec, nsec } = decodeStruct(WALL_CLOCK_LAYOUT, vm.guest, 256);
+    const { clock } = vm.hypervisor.getClock();
+    assert.equal(BigInt(sec) * SEC + BigInt(nsec) + clock, vm.host.realtimeNs(), flavour);
+    assert.equal(clock, vm.clock(0), flavour);
+  }
+});
+
+test('GET_CLOCK goes by the line of the guest as long as that stands, though the host does not know its rate just now', () => {
+  const vm = world();
+  vm.host.slew(-300_000n);
+  vm.host.advanceNs(100n * SEC);
+  const { clock } = vm.hypervisor.getClock();
+  vm.host.setTscHz(0n);
+  assert.equal(vm.hypervisor.getClock().clock, clock);
 });

@@ -183,6 +183,16 @@ test("the page is written with vCPU 0's record, and with no other's", () => {
   }
 });
 
+test('a VM that keeps no page does not know its registers', () => {
+  const vm = world();
+  assert.equal(vm.hypervisor.wrmsr(0, HV_X64_MSR_REFERENCE_TSC, BigInt(PAGE) | 1n), 'unknown');
+  const registers = [HV_X64_MSR_REFERENCE_TSC, HV_X64_MSR_TIME_REF_COUNT];
+  assert.deepEqual(
+    registers.map((msr) => vm.hypervisor.rdmsr(0, msr)),
+    [undefined, undefined],
+  );
+});
+
 test('a page where there is no memory is refused and reported', () => {
   const vm = world({ hypervPage: true });
   assert.equal(vm.hypervisor.wrmsr(0, HV_X64_MSR_REFERENCE_TSC, (1n << 40n) | 1n), 'refused');

@@ -195,3 +195,17 @@ test('cpuid() gives signature and features, and nothing else', () => {
   assert.equal(hypervisor.cpuid(0x4000_0001)!.eax, (1 << 0) | (1 << 3) | (1 << 24));
   assert.equal(hypervisor.cpuid(0), undefined);
 });
+
+test('a system-time MSR without its lowest bit ends the record, whatever address it names', () => {
+  for (const flavour of ['kvmclock', 'kvm'] as const) {
+    for (const value of [0n, 1n << 40n, 4094n]) {
+      const vm = world({ flavour });
+      assert.equal(vm.hypervisor.wrmsr(1, MSR_KVM_SYSTEM_TIME_NEW, value), 'done');
+      assert.deepEqual(vm.badAddresses, []);
+      const { version } = vm.record(1);
+      vm.hypervisor.refresh();
+      vm.runAll();
+      assert.equal(vm.record(1).version, version);
+    }
+  }
+});

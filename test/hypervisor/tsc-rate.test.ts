@@ -184,3 +184,41 @@ test('a change of the host rate does not make the clock jump in ours', () => {
 test('the pair from ns to cycles is the one that KVM computes', () => {
   assert.deepEqual(timeScale(2_394_374_000n, 1_000_000_000n), { mul: 2_570_939_506, shift: 2 });
 });
+
+test('a rate that is none is refused, also while that of the host is not known', () => {
+  for (const hostHz of [0n, 2_000_000_000n]) {
+    const vm = world({ hostHz, enabled: false });
+    for (const hz of [0n, -1n, 1n << 64n]) {
+      assert.throws(() => vm.hypervisor.setTscHz(0, hz), { code: 'EINVAL', message: /is not a rate/ });
+    }
+  }
+});
+
+test('a rate within 250 ppm of that of the host is left at that, but where ours can have it to the hertz', () => {
+  for (const [flavour, tscScaling, exact] of [
+    ['kvm', true, false],
+    ['kvm', false, false],
+    ['kvmclock', false, false],
+    ['kvmclock', true, true],
+  ] as const) {
+    const vm = world({ flavour, tscScaling });
+    vm.hypervisor.setTscHz(0, 1_999_800_000n);
+    const before = vm.hypervisor.readTsc(0);
+    vm.host.advanceNs(1_000_000_000n);
+    const cycles = vm.hypervisor.readTsc(0) - before;
+    const off = cycles - (exact ? 1_999_800_000n : 2_000_000_000n);
+    assert.ok(off >= -1n && off <= 1n, `${flavour}, scaling ${tscScaling}: ${cycles} cycles`);
+  }
+});
+
+test('a TSC that is made faster than the processor is caught up from what it showed then', () => {
+  const vm = world({ vcpus: 1 });
+  vm.host.advanceNs(10_000_000_000n);
+  const before = vm.hypervisor.readTsc(0);
+  vm.hypervisor.setTscHz(0, 4_000_000_000n);
+  vm.host.advanceNs(1_000_000_000n);
+  vm.hypervisor.leave(0);
+  vm.run(0);
+  const off = vm.hypervisor.readTsc(0) - before - 4_000_000_000n;
+  assert.ok(off >= -4n && off <= 0n, `${off} cycles`);
+});
