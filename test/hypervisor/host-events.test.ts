@@ -84,6 +84,7 @@ test('a VM whose vCPUs moved where TSCs could not be compared is stable again on
   vm.hypervisor.hostClocksourceChanged();
   vm.runAll();
   for (const vcpu of [0, 1]) vm.hypervisor.vcpuMoved(vcpu, vm.hypervisor.readTsc(vcpu) + BigInt(vcpu));
+  for (const vcpu of [0, 1]) vm.hypervisor.setTscOffset(vcpu, 3n);
   vm.host.keepTimeByTsc(true);
   vm.hypervisor.hostClocksourceChanged();
   vm.runAll();

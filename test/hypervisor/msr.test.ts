@@ -209,3 +209,16 @@ test('a system-time MSR without its lowest bit ends the record, whatever address
     }
   }
 });
+
+test('KVM lets go of the record that a vCPU had where the address that it is given has no memory', () => {
+  const vm = world({ flavour: 'kvm' });
+  assert.equal(vm.hypervisor.wrmsr(1, MSR_KVM_SYSTEM_TIME_NEW, (1n << 40n) | 1n), 'done');
+  assert.deepEqual(
+    vm.badAddresses.map(({ problem, outcome }) => [problem, outcome]),
+    [['no memory there', 'dropped']],
+  );
+  const { version } = vm.record(1);
+  vm.hypervisor.refresh();
+  vm.runAll();
+  assert.equal(vm.record(1).version, version);
+});

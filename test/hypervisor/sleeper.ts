@@ -7,13 +7,15 @@ const MOST_LOOKS = 20;
 /**
  * `memory` for a thread that sleeps wherever it asks to, until it is woken: while it does, each of `others` acts once, in
  * turn, on the cpu that it is given. Fails where a sleep would end at once, where nobody is left to end it, and where the
- * thread goes round without one.
+ * thread goes round without one, or without `relax`.
  */
 export function sleeper(memory: HostCpu, others: readonly ((cpu: HostCpu) => void)[]): HostCpu {
   const woken = new Set<number>();
   const left = [...others];
   let looks = 0;
+  let relaxed = true;
   const look = (): void => {
+    assert.ok(relaxed, 'it goes round without relax()');
     looks++;
     assert.ok(looks < MOST_LOOKS, 'it goes round without a sleep');
   };
@@ -26,6 +28,10 @@ export function sleeper(memory: HostCpu, others: readonly ((cpu: HostCpu) => voi
         assert.ok(act !== undefined, `nobody wakes who sleeps at ${address}`);
         act(awake);
       }
+      relaxed = false;
+    },
+    relax() {
+      relaxed = true;
     },
     exchange32(address, value) {
       look();
