@@ -5,6 +5,7 @@ import { lineAt } from '../../../src/guest/sequence.ts';
 import { Guest } from '../../../src/machine/kvm/guest.ts';
 import { DATA_AT, GUEST_MEMORY_BYTES } from '../../../src/machine/kvm/guest-memory.ts';
 import { tscToNs } from '../../../src/scale/time-scale.ts';
+import { VCPU_SELECTOR } from '../../../src/vdso/readers.ts';
 import { kvmTest, realKvm } from './real-kvm.ts';
 
 async function withGuest(vcpus: number, body: (guest: Guest) => Promise<void>): Promise<void> {
@@ -35,6 +36,15 @@ kvmTest('Guest.call() passes two u64 and hands a u64 back', () =>
 kvmTest('Guest runs every vCPU with its own number', () =>
   withGuest(2, async (guest) => {
     for (const vcpu of [0, 1]) assert.equal(await guest.call(vcpu, 'kvmclock_vcpu'), BigInt(vcpu));
+  }),
+);
+
+kvmTest("the number of a Guest's vCPU is the limit of a segment in its own table, which LSL reads on most hosts", () =>
+  withGuest(3, async (guest) => {
+    for (const vcpu of guest.vm.vcpus) {
+      const segment = Number(vcpu.sregs().gdtBase) + (VCPU_SELECTOR & ~7);
+      assert.equal(guest.vm.memory.view.getUint16(segment, true), vcpu.id);
+    }
   }),
 );
 
