@@ -37,6 +37,24 @@ for (const later of [0, 1]) {
   });
 }
 
+test('a VM that becomes stable goes on from the lines of its vCPUs as they were told last', () => {
+  const vm = world();
+  vm.host.keepTimeByTsc(false);
+  vm.hypervisor.hostClocksourceChanged();
+  for (const slewPpb of [100_000n, -100_000n]) {
+    vm.host.slew(slewPpb);
+    for (const vcpu of [0, 1]) vm.hypervisor.vcpuMoved(vcpu);
+    vm.runAll();
+    vm.runAll();
+    vm.host.advanceNs(5_000_000_000n);
+  }
+  const told = vm.clock(0);
+  assert.ok(told > vm.hypervisor.getClock().clock);
+  vm.host.keepTimeByTsc(true);
+  vm.hypervisor.hostClocksourceChanged();
+  assert.equal(vm.hypervisor.getClock().clock, told);
+});
+
 test('what a vCPU showed before the clock was set back does not count where the VM becomes stable', () => {
   const vm = world();
   vm.host.keepTimeByTsc(false);
