@@ -142,7 +142,6 @@ export class KeptClock {
     if (next === undefined) return undefined;
     this.#base = next;
     this.#brokenOff = false;
-    this.#heldNs = 0;
     return next.cycleLast - sample.after;
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { encodePvti, PVTI_SIZE, pvtiAddress } from '../../src/abi/pvti.ts';
+import { encodePvti, PVTI, PVTI_SIZE, pvtiAddress } from '../../src/abi/pvti.ts';
 import { READERS } from '../../src/guest/readers.ts';
 import { attach } from '../../src/machine/live.ts';
 import { isUnavailable, MAP_ANONYMOUS, MAP_PRIVATE, PAGE_BYTES, PROT_READ, PROT_WRITE } from '../../src/machine/sys.ts';
@@ -56,6 +56,17 @@ test('attach() takes a copy of the live record, and refuses it once its rate is 
   assert.equal(reasonFor(bytes), 'attached');
   encodePvti({ ...record, tscShift: record.tscShift + 1 }, new DataView(bytes.buffer));
   assert.match(reasonFor(bytes), /it advanced/);
+});
+
+test('attach() refuses the live record once any byte of its padding is not zero', (t) => {
+  const live = liveHere(t);
+  if (live === undefined) return;
+  for (const at of [0, 1, 2, 3].map((byte) => PVTI.pad0 + byte).concat(PVTI.pad, PVTI.pad + 1)) {
+    const bytes = new Uint8Array(PVTI_SIZE);
+    encodePvti(live.record(0), new DataView(bytes.buffer));
+    bytes[at] = 1;
+    assert.equal(reasonFor(bytes), 'a test page holds no record in use: padding not zero');
+  }
 });
 
 test('attach() takes a record that is not stable, whose rate cannot be seen: the image asks the kernel', (t) => {

@@ -297,6 +297,37 @@ describe('a kept clock', () => {
     });
   });
 
+  test("a clock whose counter is lost or set back while a base is made gives the kernel's own answer, and goes on", () => {
+    for (const lose of [us(-5_000), 'unreadable'] as const) {
+      const machine = new KeptOnSimulated(START, 0, NARROW);
+      machine.mode = CLOCK_MODE.PVCLOCK;
+      const read: Action[] = [{ kind: 'reads', count: 3000, apart: us(1) }];
+      play(machine, read, () => {});
+      const { kernel } = machine;
+      kernel.world.tsc += us(600);
+      machine.holdUps.push(lose);
+      const before = kernel.ns();
+      const ns = machine.read();
+      assert.ok(ns >= before && ns < before + 1_000n, `${lose}: ${ns - before}`);
+      assert.equal(machine.clock.errorBoundNs(), 0);
+      machine.isStable = true;
+      if (kernel.ns() < before) kernel.step(ns + SECOND - kernel.ns());
+      play(machine, read, (seen) => assert.ok(seen.ns >= seen.before - 600n && seen.ns <= seen.after + 600n));
+    }
+  });
+
+  test('errorBoundNs() is that of the oldest reading of its base while the counter cannot be read', () => {
+    const machine = new KeptOnSimulated(START, 0, NARROW);
+    machine.mode = CLOCK_MODE.PVCLOCK;
+    play(machine, [{ kind: 'reads', count: 3000, apart: us(1) }], () => {});
+    machine.isStable = false;
+    const bound = machine.clock.errorBoundNs();
+    machine.isStable = true;
+    assert.ok(bound > machine.clock.errorBoundNs());
+    machine.kernel.world.tsc += us(10_000);
+    assert.equal(bound, machine.clock.errorBoundNs());
+  });
+
   test('a clock goes on when the counter was set back, as when the machine was suspended', () => {
     const machine = new KeptOnSimulated(START, 0, NARROW);
     play(machine, [{ kind: 'reads', count: 3000, apart: us(1) }], () => {});

@@ -57,8 +57,8 @@ export class KeptOnSimulated {
   /** Whether the record is stable: while it is not, what counts by it cannot be read. */
   isStable = true;
   mode: CounterMode = CLOCK_MODE.TSC;
-  /** Cycles for which the thread is held up before it reads the counter, once each. */
-  holdUps: bigint[] = [];
+  /** What happens before the counter is read, once each: the cycles that the thread is held up for, or that the record is no longer stable. */
+  holdUps: (bigint | 'unreadable')[] = [];
   /** How often the kernel was asked, and how often a sample was taken. */
   asks = 0;
   samples = 0;
@@ -76,7 +76,9 @@ export class KeptOnSimulated {
       bases: PAGE.bases,
       counting: () => ({ mode: this.mode, nsPerCycle: NS_PER_CYCLE * (1 + nominalPpm * 1e-6) }),
       counter: (mode) => {
-        world.tsc += this.holdUps.shift() ?? 0n;
+        const holdUp = this.holdUps.shift() ?? 0n;
+        if (holdUp === 'unreadable') this.isStable = false;
+        else world.tsc += holdUp;
         return readable(mode) ? world.rdtscOrdered() : undefined;
       },
       sample: (mode): Sample | undefined => {

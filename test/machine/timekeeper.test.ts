@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { describe, test } from 'node:test';
 import { CLOCK_MODE } from '../../src/abi/clock-base.ts';
 import { EINVAL } from '../../src/abi/clock-id.ts';
@@ -147,6 +149,38 @@ describe('kernelClocks()', () => {
       for (let i = 0; i < 50_000; i++) clocks[name]();
       const bases = Number(process.hrtime.bigint() - start) / POLICY.validNs + 2;
       assert.ok(samples > 0 && samples <= 24 * bases, `${name}: ${samples} samples for ${bases} bases`);
+    }
+  });
+
+  test("counts by the TSC where that is the kernel's clocksource, and else by the record", (t) => {
+    const live = liveHere(t);
+    if (live === undefined) return;
+    t.after(() => {
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    });
+    for (const [clocksource, counter] of [
+      ['tsc', CLOCK_MODE.TSC],
+      ['kvm-clock', CLOCK_MODE.PVCLOCK],
+      [undefined, CLOCK_MODE.PVCLOCK],
+    ] as const) {
+      t.mock.method(fs, 'readFileSync', () => {
+        if (clocksource === undefined) throw new Error('ENOENT');
+        return `${clocksource}\n`;
+      });
+      syncBuiltinESMExports();
+      const own = attach(live.sys, live.address, 'an image of its own');
+      assert.ok(!isUnavailable(own));
+      const { kvmclock_counter: count } = own.image;
+      const modes = new Set<number>();
+      const noting = (mode: number) => {
+        modes.add(mode);
+        return count(mode);
+      };
+      const image = { ...own.image, kvmclock_counter: Object.assign(noting, { pointer: count.pointer }) };
+      const { monotonic } = kernelClocks({ ...own, image });
+      for (let i = 0; i < 100; i++) monotonic();
+      assert.deepEqual([...modes], [counter], `${clocksource}`);
     }
   });
 

@@ -62,6 +62,9 @@ test('watchRecord() looks no more when the last listener has gone, and starts af
   watch.onChange(({ kind }) => seen.push(kind));
   t.mock.timers.tick(100);
   assert.deepEqual(seen, [], 'what happened while nobody listened is not told');
+  record = { ...RECORD, version: 8 };
+  t.mock.timers.tick(100);
+  assert.deepEqual(seen, ['refresh']);
 });
 
 test('onChange() refuses what is no function at once, and not when the record is rewritten', () => {

@@ -59,7 +59,7 @@ export function timesPlot(): (times: ReadTimes) => void {
 }
 
 /** Places on the axis of bins for 10, 20, 50, 100 ... ns: `most` of them or so, evenly apart. */
-function marks(bins: readonly number[], most: number): number[] {
+export function marks(bins: readonly number[], most: number): number[] {
   const marked: number[] = [];
   for (const power of powersOfTen(bins.at(-1) ?? 0)) {
     for (const ns of [power, 2 * power, 5 * power]) {
@@ -72,7 +72,8 @@ function marks(bins: readonly number[], most: number): number[] {
   return marked;
 }
 
-function timeAt(bins: readonly number[], place: number): number {
+/** The time at a place on the axis of bins, in whole ns. */
+export function timeAt(bins: readonly number[], place: number): number {
   const bin = Math.floor(place);
   const from = bins[bin] ?? 0;
   return Math.round(from + (place - bin) * ((bins[bin + 1] ?? from) - from));
@@ -82,7 +83,7 @@ function powersOfTen(most: number): number[] {
   return Array.from({ length: Math.floor(Math.log10(Math.max(1, most))) + 1 }, (_, power) => 10 ** power);
 }
 
-function inWords(fromNs: readonly number[], counts: readonly number[]): string {
+export function inWords(fromNs: readonly number[], counts: readonly number[]): string {
   const all = counts.reduce((sum, count) => sum + count, 0);
   const below = (share: number): string => {
     let sum = 0;
