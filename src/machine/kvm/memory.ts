@@ -13,7 +13,7 @@ export class GuestMemory {
   #view: DataView | undefined;
 
   constructor(sys: Sys, bytes: number) {
-    if (!Number.isInteger(bytes) || bytes <= 0 || bytes % PAGE_BYTES !== 0) {
+    if (bytes <= 0 || bytes % PAGE_BYTES !== 0) {
       throw new RangeError(`guest memory must be a positive multiple of ${PAGE_BYTES} bytes, got ${bytes}`);
     }
     this.#sys = sys;

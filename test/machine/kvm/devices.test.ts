@@ -74,6 +74,7 @@ test('openDevices() answers ones where there is nothing, and takes writes there'
 test('openDevices() leaves the exit port, and exits that are no device, to others', () => {
   const devices = machine();
   assert.equal(devices.out(EXIT_PORT, [3]), false);
+  assert.deepEqual(devices.in(EXIT_PORT), [0xff], 'a read of it is no end');
   assert.equal(devices.serve({ reason: 'hlt' }, devices.run), false);
   assert.equal(devices.serve({ reason: 'shutdown' }, devices.run), false);
 });

@@ -3,7 +3,7 @@ import { MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW } from '../../../src/abi/m
 import { PVCLOCK_TSC_STABLE_BIT, PVTI } from '../../../src/abi/pvti.ts';
 import { lineAt } from '../../../src/guest/sequence.ts';
 import { Guest } from '../../../src/machine/kvm/guest.ts';
-import { DATA_AT, GUEST_MEMORY_BYTES } from '../../../src/machine/kvm/guest-memory.ts';
+import { DATA_AT, GUEST_MEMORY_BYTES, WALL_CLOCK_AT } from '../../../src/machine/kvm/guest-memory.ts';
 import { tscToNs } from '../../../src/scale/time-scale.ts';
 import { VCPU_SELECTOR } from '../../../src/vdso/readers.ts';
 import { kvmTest, realKvm } from './real-kvm.ts';
@@ -38,6 +38,12 @@ kvmTest('Guest runs every vCPU with its own number', () =>
     for (const vcpu of [0, 1]) assert.equal(await guest.call(vcpu, 'kvmclock_vcpu'), BigInt(vcpu));
   }),
 );
+
+kvmTest('Guest with local APICs runs every vCPU: none waits to be started by another', async () => {
+  using kvm = realKvm();
+  await using guest = await Guest.create(kvm, { vcpus: 2, irqchip: true });
+  assert.equal(await guest.call(1, 'kvmclock_vcpu', { deadlineMs: 5_000 }), 1n);
+});
 
 kvmTest("the number of a Guest's vCPU is the limit of a segment in its own table, which LSL reads on most hosts", () =>
   withGuest(3, async (guest) => {
@@ -86,15 +92,29 @@ kvmTest('Guest runs privileged code at level 0 and goes back to level 3', () =>
   }),
 );
 
-kvmTest('Guest shows the records and the code to user mode read-only', () =>
+const STORED = 0x1122_3344_5566_7788n;
+
+kvmTest('Guest lets user mode write its data', () =>
   withGuest(1, async (guest) => {
-    const call = (at: number) => guest.call(0, 'guest_store', { first: at, second: 0x1122_3344_5566_7788n });
     const data = guest.allocate(8);
-    await call(data);
-    assert.equal(guest.vm.memory.view.getBigUint64(data, true), 0x1122_3344_5566_7788n);
-    await assert.rejects(call(guest.recordAt(0)), /triple fault/);
+    await guest.call(0, 'guest_store', { first: data, second: STORED });
+    assert.equal(guest.vm.memory.view.getBigUint64(data, true), STORED);
   }),
 );
+
+for (const [what, placeIn] of [
+  ['the records', (guest: Guest) => guest.recordAt(0)],
+  ['the wall clock', () => WALL_CLOCK_AT],
+  ['the code', (guest: Guest) => guest.address('guest_nothing')],
+] as const) {
+  kvmTest(`Guest shows ${what} to user mode read-only`, () =>
+    withGuest(1, async (guest) => {
+      const first = placeIn(guest);
+      await guest.call(0, 'kvmclock_at', { first });
+      await assert.rejects(guest.call(0, 'guest_store', { first, second: STORED }), /triple fault/);
+    }),
+  );
+}
 
 kvmTest('Guest faults on a null pointer', () =>
   withGuest(1, async (guest) => {

@@ -63,8 +63,8 @@ test('hostClock() has no samples where the kernel does not keep time by the TSC'
 test('bracket() takes the tightest of its readings, and the TSC in the middle of it', () => {
   const sides = [
     [300n, 100n],
-    [40n, 40n], // so the middle is where the clock was read
     [30n, 90n],
+    [40n, 40n], // so the middle is where the clock was read; neither the first nor the last
   ] as const;
   let [tsc, turn] = [1_000n, 0];
   const side = (behind: 0 | 1) => sides[(turn >> 1) % sides.length]![behind];

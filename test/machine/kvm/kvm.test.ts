@@ -65,10 +65,20 @@ kvmTest('Vm.createVcpu() throws the name of the ioctl and of the errno', () => {
   assert.throws(() => vm.createVcpu(), { name: 'SystemCallError', message: 'KVM_CREATE_VCPU: EEXIST', code: 'EEXIST' });
 });
 
-kvmTest('Vm refuses memory that is no multiple of a page', () => {
+kvmTest('Vm refuses memory that is no positive multiple of a page', () => {
   using kvm = realKvm();
   const before = held();
-  assert.throws(() => kvm.createVm(MEMORY + 1), /positive multiple of 4096 bytes, got 1048577/);
+  for (const bytes of [MEMORY + 1, 0, -4096, 4096.5, Number.NaN]) {
+    assert.throws(() => kvm.createVm(bytes), { message: new RegExp(`positive multiple of 4096 bytes, got ${bytes}$`) });
+  }
+  assert.deepEqual(held(), before);
+});
+
+kvmTest('Kvm.createVm() leaves no mapping where there can be no VM', () => {
+  const kvm = realKvm();
+  kvm.close();
+  const before = held();
+  assert.throws(() => kvm.createVm(MEMORY), /KVM_CREATE_VM: the system descriptor is closed/);
   assert.deepEqual(held(), before);
 });
 
