@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { FLAVOURS } from '../../src/hypervisor/flavours.ts';
-import { GUEST_RATES, migrate, WAYS, type Way } from '../../src/report/migration.ts';
+import { GAP_NS, GUEST_RATES, migrate, WAYS, type Way } from '../../src/report/migration.ts';
 import { migrationText } from '../../src/report/migration-text.ts';
 
 const MOVES = 200;
@@ -33,6 +33,24 @@ describe('a clock that is moved to a host of another TSC rate', () => {
   test("is off by milliseconds with KVM's calls where the guest's TSC was scaled: they go by the host's rate, its record by the guest's", () => {
     for (const way of WAYS.filter(({ flavour }) => flavour === FLAVOURS.kvm)) {
       assert.ok(!within(migrate(way, MOVES, 'of-another', 1).atOnce, 1_000_000n), way.name);
+    }
+  });
+
+  test('finds the TSCs set to what they were, or as much further as its own way says that has passed', () => {
+    for (const way of WAYS) {
+      const onward: bigint[] = [];
+      const watched: Way = {
+        ...way,
+        move(move) {
+          const before = move.from.hypervisor.readTsc(0);
+          way.move(move);
+          onward.push(...[0, 1].map((vcpu) => move.to.hypervisor.readTsc(vcpu) - before));
+        },
+      };
+      migrate(watched, 20, 'of-the-host', 1);
+      const between = BigInt(2 * GAP_NS * 5); // cycles, at 5 GHz
+      const stoodStill = onward.every((cycles) => cycles >= 0n && cycles <= between);
+      assert.equal(stoodStill, way.name !== 'the same, KVM_CLOCK_REALTIME', `${way.name}: ${onward}`);
     }
   });
 

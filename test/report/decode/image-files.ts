@@ -47,11 +47,17 @@ export function imageFile(bytes: Uint8Array): string {
   return file;
 }
 
-/** A sparse file of `length` bytes with records at the offsets; its path. */
-export function sparseFile(length: number, offsets: readonly number[], record = RECORD): string {
+/** A sparse file of `length` bytes that begins with `head`, with records at the offsets; its path. */
+export function sparseFile(
+  length: number,
+  offsets: readonly number[],
+  record = RECORD,
+  head: Uint8Array = new Uint8Array(0),
+): string {
   const file = newPath();
   const fd = openSync(file, 'w');
   ftruncateSync(fd, length);
+  writeSync(fd, head, 0, head.length, 0);
   for (const offset of offsets) writeSync(fd, recordBytes(record), 0, 32, offset);
   closeSync(fd);
   return file;

@@ -6,7 +6,7 @@ import { doubtsAt } from '../../../src/guest/plausible.ts';
 import { isUnavailable, openSys } from '../../../src/machine/sys.ts';
 import { openImage } from '../../../src/report/decode/memory-image.ts';
 import { rangesOf, scanImage } from '../../../src/report/decode/scan.ts';
-import { coreBytes, imageFile, recordBytes, sparseFile, withRecords } from './image-files.ts';
+import { coreBytes, imageFile, RECORD, recordBytes, sparseFile, withRecords } from './image-files.ts';
 
 const CHUNK = 256 * 1024;
 
@@ -88,6 +88,20 @@ describe('scanImage()', () => {
     const before = process.memoryUsage().rss;
     assert.deepEqual((await scanFile(file)).offsets, offsets);
     assert.ok(process.memoryUsage().rss - before < 64 * 1024 * 1024);
+  });
+
+  test('scanImage() goes on behind a hole in step with its range, with a record that begins in the hole too', async () => {
+    const version = 0x0200_0000; // three of its bytes are zeroes, and may lie in the hole
+    const hole = 1024 * 1024;
+    for (let lead = 0; lead < 4; lead++) {
+      const memory = { bytes: new Uint8Array(2 * hole), virtualAddress: 0x1000n };
+      const bytes = coreBytes([{ bytes: new Uint8Array(lead), virtualAddress: 0n }, memory]);
+      const start = bytes.length - 2 * hole;
+      const before = hole - ((hole - start) % 4);
+      const offsets = [before, before + 36];
+      const file = sparseFile(bytes.length, offsets, { ...RECORD, version }, bytes.subarray(0, start));
+      assert.deepEqual((await scanFile(file)).offsets, offsets, `${lead}`);
+    }
   });
 
   test('scanImage() tells its progress, never past the end, and gives way to other work', async () => {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { PVCLOCK_TSC_STABLE_BIT } from '../../../src/abi/pvti.ts';
-import { raceMany, UPDATES } from '../../../src/report/vm/race.ts';
+import { PVCLOCK_TSC_STABLE_BIT, PVTI } from '../../../src/abi/pvti.ts';
+import { Guest } from '../../../src/machine/kvm/guest.ts';
+import { newLine, raceMany, readOn, settleRecords, UPDATES } from '../../../src/report/vm/race.ts';
 import { raceText } from '../../../src/report/vm/race-text.ts';
 import { kvmTest, realKvm } from '../../machine/kvm/real-kvm.ts';
 
 const RUNS = 50;
+const HOUR_NS = 3_600_000_000_000n;
 const PLAIN = { write() {}, isTerminal: false, colour: false };
 
 for (const update of UPDATES) {
@@ -42,3 +44,37 @@ for (const update of UPDATES) {
     assert.equal(report.stale, 10);
   });
 }
+
+kvmTest('readOn() says by how much a reading lies outside what the own record gives, ahead or behind', async () => {
+  using kvm = realKvm();
+  await using guest = await Guest.create(kvm, { vcpus: 2 });
+  guest.clock.set({ clock: 10n * HOUR_NS });
+  await settleRecords(guest);
+  const { view } = guest.vm.memory;
+  const systemTime = guest.recordAt(0) + PVTI.systemTime;
+  const own = view.getBigUint64(systemTime, true);
+  const errorAt = async (ns: bigint) => {
+    view.setBigUint64(systemTime, own + ns, true);
+    const { errorNs, stale } = await readOn(guest, 1, 'landed', newLine(guest));
+    assert.equal(stale, errorNs !== 0n);
+    return errorNs!;
+  };
+  assert.equal(await errorAt(0n), 0n);
+  const [ahead, behind] = [await errorAt(HOUR_NS), await errorAt(-HOUR_NS)];
+  assert.ok(ahead <= HOUR_NS && ahead > HOUR_NS / 2n, `${ahead}`);
+  assert.ok(behind >= -HOUR_NS && behind < -HOUR_NS / 2n, `${behind}`);
+});
+
+kvmTest(
+  'settleRecords() throws where the records are not on one line, by either end of it, or not stable',
+  async () => {
+    using kvm = realKvm();
+    await using guest = await Guest.create(kvm, { vcpus: 2 });
+    await settleRecords(guest);
+    const record = guest.record.bind(guest);
+    for (const change of [{ tscTimestamp: 1n }, { systemTime: 1n }, { flags: 0 }]) {
+      guest.record = (vcpu) => ({ ...record(vcpu), ...('flags' in change || vcpu === 1 ? change : {}) });
+      await assert.rejects(settleRecords(guest), /not stable on one line here/);
+    }
+  },
+);
