@@ -56,6 +56,13 @@ async function watching(t: TestContext, options: PageOptions = {}, hello = MACHI
   return [server, page];
 }
 
+/** Tells the sample `look`, and waits until the page shows it. */
+async function tellSample(server: Serving, page: Page, look: number): Promise<void> {
+  server.tell('sample', sampleAt(look));
+  const seconds = `${(5 + look / 2).toFixed(3)} s`;
+  await page.waitForFunction((clock) => document.getElementById('fact-clock')!.textContent!.startsWith(clock), seconds);
+}
+
 const text = (page: Page, id: string) => page.locator(`#${id}`).innerText();
 
 describe('the view of this machine', { skip }, () => {
@@ -138,6 +145,83 @@ describe('the view of this machine', { skip }, () => {
     for (const look of [1, 2, 3]) server.tell('sample', sampleAt(look, 2_500_000 - look * 20));
     await page.waitForFunction(() => document.getElementById('fact-clock')!.textContent!.startsWith('6.500 s'));
     assert.match(await text(page, 'offset-text'), /^\+2\.50 ms over 31\.5 s, -0\.040 ppm since it was set, each point/);
+  });
+
+  test('it shows as much of the past as is chosen, and the rate over that', async (t) => {
+    const looks = Array.from({ length: 120 }, (_, look) => look);
+    const past = { atMs: looks.map((look) => NOW - (120 - look) * 10_000), rawNs: looks.map((look) => look * 1000) };
+    const samples = { ...past, monotonicNs: looks.map(() => 7) };
+    const [server, page] = await watching(t, {}, { ...MACHINE, samples });
+    server.tell('sample', { ...sampleAt(1), atMs: NOW, rawNs: 120_000 });
+    await page.waitForFunction(() => document.getElementById('fact-clock')!.textContent!.startsWith('5.500 s'));
+    for (const [span, words] of [
+      ['one minute', '+6.00 us over 1 min 0 s, 0.100 ppm'],
+      ['five minutes', '+30.0 us over 5 min 0 s, 0.100 ppm'],
+      ['an hour', '+120 us over 20 min 0 s, 0.100 ppm'],
+    ] as const) {
+      await page.getByLabel('Show').selectOption(span);
+      assert.equal(await text(page, 'offset-text'), `${words}, each point to within 50.0 ns. Now 120 us apart in all.`);
+    }
+  });
+
+  test('it takes the rate anew where the VM was moved, and not where another record was set or its own is refreshed', async (t) => {
+    const [server, page] = await watching(t);
+    server.tell('change', { ...CHANGE, vcpu: 1 });
+    server.tell('change', { ...CHANGE, kind: 'refresh', jumpNs: 0 });
+    const told = async (look: number) => {
+      await tellSample(server, page, look);
+      return await text(page, 'offset-text');
+    };
+    assert.match(await told(1), / over 30\.5 s, -0\.040 ppm, each /);
+    server.tell('change', { ...CHANGE, atMs: NOW + 1000, kind: 'migration' });
+    assert.match(await told(2), / over 31\.0 s, each /);
+    assert.match(await told(3), / over 31\.5 s, -0\.040 ppm since it was set, each /);
+  });
+
+  test('what is not as it should be stands out, and what there are fewer of now goes', async (t) => {
+    const [server, page] = await watching(t);
+    const bad = () => page.locator('.bad').evaluateAll((list) => list.map(({ id, textContent }) => id || textContent));
+    const rows = () => page.locator('#records tr').allInnerTexts();
+    const cut = () =>
+      page.locator('#costs .bar').evaluateAll((bars) => bars.map((bar) => bar.hasAttribute('data-cut')));
+    assert.deepEqual(await bad(), []);
+    assert.deepEqual(await cut(), [false, false, false, true]);
+    server.tell('order', { reads: 5_000_000_000, warps: 12, stalls: 1, worstNs: 1_250_000 });
+    server.tell('records', [toSeen(0, { ...RECORD, flags: 2 })]);
+    server.tell('costs', { ...COSTS, readers: COSTS.readers.slice(0, 2), floor: 'landed' });
+    await tellSample(server, page, 1);
+    assert.equal((await rows()).length, 1);
+    assert.match((await rows())[0]!, /^0\s+NO\s+yes, unseen\s/);
+    assert.equal(await text(page, 'machine-status'), 'NOT STABLE, says the record of vCPU 0.');
+    assert.equal(await text(page, 'fact-order'), '12 times in 5,000,000,000 readings, 1.25 ms at worst');
+    assert.deepEqual(await bad(), ['machine-status', 'NO', 'fact-order']);
+    assert.deepEqual(await cut(), [false, false]);
+    server.tell('order', { reads: 1000, warps: 0, stalls: 0, worstNs: 0 });
+    server.tell(
+      'records',
+      [0, 1, 2].map((vcpu) => toSeen(vcpu, RECORD)),
+    );
+    await tellSample(server, page, 2);
+    assert.equal((await rows()).length, 3);
+    assert.deepEqual(await bad(), []);
+  });
+
+  test('it lists the latest 200 changes, those from before it was opened too', async (t) => {
+    const changes = Array.from(
+      { length: 201 },
+      (_, i): SeenChange => ({ ...CHANGE, fromVersion: i, toVersion: i + 2 }),
+    );
+    const [server, page] = await watching(t, {}, { ...MACHINE, changes });
+    const listed = async () => {
+      const items = await page.locator('#changes li').allInnerTexts();
+      const from = (item: string | undefined) => Number(/version (\d+) to/.exec(item ?? '')?.[1]);
+      return [items.length, from(items[0]), from(items.at(-1))];
+    };
+    assert.deepEqual(await listed(), [200, 200, 1]);
+    assert.equal(await page.locator('#changes-none').isVisible(), false);
+    server.tell('change', { ...CHANGE, fromVersion: 300 });
+    await page.waitForFunction(() => document.querySelector('#changes li')!.textContent!.includes('version 300'));
+    assert.deepEqual(await listed(), [200, 300, 2]);
   });
 
   test('it marks a change of the record on the time line, lists it, and shows the new record', async (t) => {
