@@ -149,6 +149,5 @@ function moved({ flavour, move }: Way, guestRate: GuestRate, random: () => numbe
   const awayNs = upTo(AWAY_NS);
   move({ from, to, gap: () => pass(gaps.pop()!), away: () => pass(awayNs) });
   to.runAll();
-  to.runAll();
   return { from, to };
 }

@@ -8,6 +8,14 @@ test('FROM_NS rises, from 0, and no bin is narrower than a nanosecond', () => {
   for (let bin = 1; bin < FROM_NS.length; bin++) assert.ok(FROM_NS[bin]! - FROM_NS[bin - 1]! >= 1);
 });
 
+test('FROM_NS doubles every eight bins, from 4 ns to 8 ms, where its bins are wide enough', () => {
+  const from64 = FROM_NS.indexOf(64);
+  const doubled = FROM_NS.slice(from64 + 8);
+  assert.deepEqual(doubled.filter((_, bin) => bin % 8 === 0).slice(0, 3), [128, 256, 512]);
+  for (const [bin, ns] of doubled.entries()) assert.ok(Math.abs(ns - 2 * FROM_NS[from64 + bin]!) <= 1);
+  assert.deepEqual([FROM_NS[1], FROM_NS.at(-1)], [4, 2 ** 23]);
+});
+
 test('binOf() is the bin that a time lies in, whatever the time', () => {
   fc.assert(
     fc.property(fc.oneof(fc.nat(), fc.nat(200), fc.maxSafeNat()), (ns) => {

@@ -3,7 +3,7 @@
  * physical ones, everything in user mode's reach except what the processor itself needs.
  *
  *   0x0000          not mapped: a null pointer faults
- *   0x1000  kernel  page tables
+ *   0x1000          page tables, not mapped either
  *   0x10000         per vCPU four pages: GDT and TSS (kernel); mailbox; stack
  *   0x110000        the records, 64 bytes apart, then the wall clock (both read-only in user mode)
  *   0x120000        code images, mapped as their program headers say
@@ -70,7 +70,6 @@ export function layOutMemory(memory: GuestMemory, vcpus: number): void {
   view.setBigUint64(PML4_AT, BigInt(PDPT_AT) | table, true);
   view.setBigUint64(PDPT_AT, BigInt(PD_AT) | table, true);
   for (let i = 0; i < tables; i++) view.setBigUint64(PD_AT + i * 8, BigInt(PT_AT + i * PAGE_BYTES) | table, true);
-  mapPages(memory, PML4_AT, VCPU_AT - PML4_AT, 'kernel');
   for (let vcpu = 0; vcpu < vcpus; vcpu++) {
     const { gdt, tss, mailbox, stackTop } = vcpuPages(vcpu);
     mapPages(memory, gdt, PAGE_BYTES, 'kernel');

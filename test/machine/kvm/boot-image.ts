@@ -1,7 +1,7 @@
 /**
  * A small image of our own in the manner of kvm-unit-tests, emitted here: Multiboot, long mode, a second vCPU started by
  * INIT and SIPI. Each vCPU registers its record; both read through record 0 against each other; the first then judges: no warp, and
- * the wall clock within seconds of the host's. It prints PASS or FAIL and exits with what failed.
+ * the wall clock within seconds of the host's, as many CPUs as there are to be. It prints PASS or FAIL and exits with what failed.
  */
 import { ELF_MAGIC, ELFCLASS32, ELFDATA2LSB, EM_386, ET_EXEC, EV_CURRENT, PT_LOAD } from '../../../src/abi/elf.ts';
 import {
@@ -22,12 +22,14 @@ import { eax, ecx, edi, edx, mem, r8, rax, rcx, rdi, rdx, rsi } from '../../../s
 import { Assembler } from '../../../src/vdso/x86.ts';
 
 /** What failed, as bits of the value that the image exits with. */
-export const FAILED = { warps: 1, reads: 2, wall: 4 } as const;
+export const FAILED = { warps: 1, reads: 2, wall: 4, cpus: 8 } as const;
 
 export interface BootImageOptions {
   /** Seconds since 1970, as the host has them. */
   readonly hostSeconds: number;
   readonly reads: number;
+  /** How many CPUs it is to have; 2 by default. */
+  readonly cpus?: number;
   /** What the first vCPU does instead of its work. */
   readonly instead?: 'hang' | 'fault' | undefined;
   readonly multibootFlags?: number;
@@ -167,7 +169,7 @@ function apTrampoline(to: number): Uint8Array {
   return bytes;
 }
 
-function mainCode(warpLoop: number, { hostSeconds, reads, instead }: BootImageOptions) {
+function mainCode(warpLoop: number, { hostSeconds, reads, cpus = 2, instead }: BootImageOptions) {
   const a = new BootAssembler();
   const boot = a.length;
   if (instead === 'fault') a.ud2();
@@ -183,7 +185,7 @@ function mainCode(warpLoop: number, { hostSeconds, reads, instead }: BootImageOp
   a.mov(eax, mem(rdi));
   a.test(eax, eax);
   a.jcc('e', waiting);
-  judge(a, hostSeconds, reads);
+  judge(a, hostSeconds, reads, cpus);
   const apLong = a.length;
   wrmsr(a, MSR_KVM_SYSTEM_TIME_NEW, (RECORDS_AT + PVTI_SIZE) | 1);
   call(a, warpLoop, blockOf(1));
@@ -228,7 +230,7 @@ function startOthers(a: BootAssembler): void {
 }
 
 /** r8 = what failed; printed and written to the exit port. */
-function judge(a: BootAssembler, hostSeconds: number, reads: number): void {
+function judge(a: BootAssembler, hostSeconds: number, reads: number, cpus: number): void {
   const failIf = (condition: 'ne' | 'a', bit: number, test: () => void): void => {
     const [failed, passed] = [a.label('failed'), a.label('passed')];
     test();
@@ -256,6 +258,15 @@ function judge(a: BootAssembler, hostSeconds: number, reads: number): void {
   a.movImmediate(edx, hostSeconds - THRESHOLD_SECONDS);
   a.alu('sub', rax, rdx);
   failIf('a', FAILED.wall, () => a.aluImmediate('cmp', rax, 2 * THRESHOLD_SECONDS));
+  failIf('ne', FAILED.cpus, () => {
+    a.movImmediate(edx, 0x510);
+    a.movImmediate(eax, 5);
+    a.raw(0x66, 0xef); // out dx, ax: the item that counts CPUs
+    a.movImmediate(edx, 0x511);
+    a.movImmediate(eax, 0);
+    a.raw(0xec); // in al, dx
+    a.aluImmediate('cmp', rax, cpus);
+  });
   const [pass, exit] = [a.label('pass'), a.label('exit')];
   a.test(r8, r8);
   a.jcc('e', pass);

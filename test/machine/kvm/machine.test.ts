@@ -45,6 +45,10 @@ for (const flavour of [undefined, 'kvmclock'] as const) {
   });
 }
 
+kvmTest('runImage() tells the image by fw_cfg how many vCPUs it has', async () => {
+  assert.deepEqual(await run({ cpus: 3 }), { value: FAILED.cpus, serial: 'FAIL\n' });
+});
+
 kvmTest('runImage() ends a guest that hangs, and leaves nothing behind', async () => {
   const hang = () =>
     assert.rejects(run({ instead: 'hang' }, { timeoutMs: 300 }), /did not come out of the guest within 300 ms/);
