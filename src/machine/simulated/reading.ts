@@ -42,7 +42,7 @@ export function createRun(): Run {
   };
 }
 
-export function noCounts(): ReadingCounts {
+function noCounts(): ReadingCounts {
   return { reads: 0, unstable: 0, retries: 0, torn: 0, stale: 0, warps: 0, worstWarpNs: 0, stalls: 0 };
 }
 

@@ -8,11 +8,11 @@ import { FLAVOURS } from '../../../src/hypervisor/flavours.ts';
 import { SIMULATED_TSC_HZ } from '../../../src/machine/simulated/clock.ts';
 import {
   createRun,
-  noCounts,
   type ReadingCounts,
   RUN,
   type Run,
   readUntilStopped,
+  totalOf,
 } from '../../../src/machine/simulated/reading.ts';
 import { SimulatedVcpu } from '../../../src/machine/simulated/vcpu.ts';
 import { createSimulatedVm, openHypervisor, RECORDS_AT } from '../../../src/machine/simulated/vm.ts';
@@ -46,7 +46,17 @@ const LATE_NS = 1n << 60n;
 const say = (ns: bigint) => () => LATE_NS + ns;
 
 test('readUntilStopped() counts nothing but the readings when they are in order', () => {
-  assert.deepEqual(counted([say(1n), say(2n), say(3n)]), { ...noCounts(), reads: 3 });
+  const nothing = { unstable: 0, retries: 0, torn: 0, stale: 0, warps: 0, worstWarpNs: 0, stalls: 0 };
+  assert.deepEqual(counted([say(1n), say(2n), say(3n)]), { reads: 3, ...nothing });
+});
+
+test('totalOf() adds all up, and takes the worst warp of any', () => {
+  const counts = [1, 10, 100].map((by): ReadingCounts => {
+    const found = { torn: 4 * by, stale: 5 * by, warps: 6 * by, worstWarpNs: by % 100, stalls: 8 * by };
+    return { reads: by, unstable: 2 * by, retries: 3 * by, ...found };
+  });
+  const total = { reads: 111, unstable: 222, retries: 333, torn: 444, stale: 555, warps: 666 };
+  assert.deepEqual(totalOf(counts), { ...total, worstWarpNs: 10, stalls: 888 });
 });
 
 test('readUntilStopped() counts a reading behind the latest as a warp, with the worst, and one equal to it as a stall', () => {
