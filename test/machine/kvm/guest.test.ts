@@ -92,6 +92,16 @@ kvmTest('Guest runs privileged code at level 0 and goes back to level 3', () =>
   }),
 );
 
+kvmTest("Guest's guest_register asks for a record and answers the version that stands there right behind", () =>
+  withGuest(2, async (guest) => {
+    const value = BigInt(guest.recordAt(1) | 1);
+    const options = { first: MSR_KVM_SYSTEM_TIME_NEW, second: value, ring: 0 } as const;
+    const version = await guest.call(1, 'guest_register', options);
+    assert.equal(guest.vm.vcpus[1]!.msr(MSR_KVM_SYSTEM_TIME_NEW), value);
+    assert.ok(version > 0n && version <= BigInt(guest.record(1).version));
+  }),
+);
+
 const STORED = 0x1122_3344_5566_7788n;
 
 kvmTest('Guest lets user mode write its data', () =>

@@ -82,6 +82,16 @@ kvmTest('Kvm.createVm() leaves no mapping where there can be no VM', () => {
   assert.deepEqual(held(), before);
 });
 
+kvmTest('Kvm.createVm() throws, and leaves nothing, where there is more memory than KVM takes', () => {
+  using kvm = realKvm();
+  const before = held();
+  assert.throws(
+    () => kvm.createVm(2 ** 44),
+    /^SystemCallError: (KVM_SET_USER_MEMORY_REGION: EINVAL|mmap of guest memory)/,
+  );
+  assert.deepEqual(held(), before);
+});
+
 kvmTest('Vm.setClock() moves the clock that Vm.getClock() reads, and refuses an unknown flag', () => {
   using kvm = realKvm();
   using vm = kvm.createVm(MEMORY);

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { MSR_KVM_SYSTEM_TIME } from '../../../src/abi/msr.ts';
 import type { FlavourName } from '../../../src/hypervisor/policy.ts';
 import type { CallOptions, Guest } from '../../../src/machine/kvm/guest.ts';
-import { CASES, type ConformCase, conform } from '../../../src/report/vm/conform.ts';
+import { CASES, type ConformCase, conform, type Figures } from '../../../src/report/vm/conform.ts';
 import { conformText } from '../../../src/report/vm/conform-text.ts';
 import { UNSTABLE } from '../../../src/report/vm/race.ts';
 import { kvmTest, realKvm } from '../../machine/kvm/real-kvm.ts';
@@ -75,12 +75,25 @@ const rebaseBy =
     clock.rebase = () => clock.set({ clock: clock.get().clock + ns });
   };
 
-const SABOTAGE: Readonly<Record<string, { sabotage?: Sabotage; flavour?: FlavourName }>> = {
+interface Broken {
+  readonly sabotage?: Sabotage;
+  readonly flavour?: FlavourName;
+  /** What the figures must tell of it. */
+  readonly tells?: (figures: Figures) => boolean;
+}
+
+const HOUR_NS = 3_600_000_000_000;
+const isNear = (ns: Figures[string] | undefined, wanted: number) => Math.abs(Number(ns) / wanted - 1) < 0.1;
+
+const SABOTAGE: Readonly<Record<string, Broken>> = {
   'set-clock-zero': { sabotage: late },
   'set-clock-ahead': { sabotage: late },
   'set-clock-realtime-past': { sabotage: setClock((set, { clock }) => set({ clock })) },
   'set-clock-realtime-future': { sabotage: late },
-  'set-clock-unknown-flags': { sabotage: setClock(() => {}) },
+  'set-clock-unknown-flags': {
+    sabotage: setClock(() => {}),
+    tells: ({ unknown, refused }) => unknown === 29 && refused === 0,
+  },
   'record-valid-at-wrmsr': { sabotage: oddVersion },
   'record-over-garbage': { sabotage: oddVersion },
   'msr-alias': {
@@ -97,12 +110,14 @@ const SABOTAGE: Readonly<Record<string, { sabotage?: Sabotage; flavour?: Flavour
         return close();
       };
     },
+    tells: ({ reads, warps, worstWarpNs }) => reads === 2_000_000 && Number(warps) > 0 && Number(worstWarpNs) > 0,
   },
   'wall-clock': {
     sabotage: ({ clock }) => {
       const get = clock.get.bind(clock);
-      clock.get = () => ({ ...get(), realtime: get().realtime + 2_000_000_000n });
+      clock.get = () => ({ ...get(), realtime: get().realtime + BigInt(HOUR_NS) });
     },
+    tells: ({ apartNs }) => isNear(apartNs, -HOUR_NS),
   },
   'old-msr-ends-stability': {
     sabotage: calls((call, vcpu, symbol, options) =>
@@ -111,9 +126,21 @@ const SABOTAGE: Readonly<Record<string, { sabotage?: Sabotage; flavour?: Flavour
   },
   'record-across-pages': { flavour: 'kvm' },
   'record0-after-unstable': { flavour: 'kvm' },
-  'record0-after-set-clock': { flavour: 'kvm' },
-  'refresh-backwards': { sabotage: rebaseBy(-1_000_000n) },
-  'refresh-drift': { sabotage: rebaseBy(1_000_000n) },
+  'record0-after-set-clock': {
+    flavour: 'kvm',
+    tells: ({ runs, stale, worstErrorNs }) => runs === stale && isNear(worstErrorNs, HOUR_NS),
+  },
+  'refresh-backwards': {
+    sabotage: rebaseBy(-1_000_000n),
+    tells: ({ refreshes, backwards, minNs, medianNs, maxNs }) =>
+      refreshes === backwards && minNs! <= medianNs! && medianNs! <= maxNs! && maxNs! < 0,
+  },
+  'refresh-drift': {
+    sabotage: rebaseBy(BigInt(HOUR_NS)),
+    tells: ({ refreshes, seconds, meanNs, worstNs, ppm }) =>
+      [meanNs, worstNs].every((ns) => isNear(ns, HOUR_NS)) &&
+      isNear(ppm, ((HOUR_NS / 1e9) * Number(refreshes) * 1e6) / Number(seconds)),
+  },
   'guest-stopped-in-snapshot': {
     sabotage: ({ clock }) => {
       clock.noteStopped = () => {};
@@ -148,9 +175,10 @@ async function verdictOn(one: ConformCase, sabotage: Sabotage, flavour?: Flavour
 
 for (const one of CASES) {
   kvmTest(`conform() catches a host that breaks ${one.name}`, async () => {
-    const { sabotage = () => {}, flavour = 'kvmclock' } = SABOTAGE[one.name]!;
-    const { verdict, seen } = await verdictOn(one, sabotage, flavour);
+    const { sabotage = () => {}, flavour = 'kvmclock', tells = () => true } = SABOTAGE[one.name]!;
+    const { verdict, seen, figures } = await verdictOn(one, sabotage, flavour);
     assert.equal(verdict, 'broken', seen);
+    assert.ok(tells(figures), seen);
   });
 }
 
