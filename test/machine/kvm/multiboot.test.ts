@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { PT_NOTE } from '../../../src/abi/elf.ts';
 import {
   MULTIBOOT_INFO_COMMAND_LINE,
   MULTIBOOT_INFO_LAYOUT,
@@ -44,6 +45,13 @@ test('loadMultiboot() puts each segment where its header says and zeroes what is
     assert.deepEqual(memory.slice(0x8000, 0x100), file.subarray(0x41000, 0x41100));
     assert.ok(memory.slice(0x8100, 0x80).every((byte) => byte === 0));
     assert.deepEqual(memory.slice(0x100000, 64), file.subarray(0x1000, 0x1040));
+  });
+});
+
+test('loadMultiboot() passes over what is not to be loaded', { skip }, () => {
+  withMemory((memory) => {
+    loadMultiboot(spoilt(52 + 32, PT_NOTE), memory); // the second segment's type
+    assert.ok(memory.slice(0x8000, 0x100).every((byte) => byte === 0));
   });
 });
 

@@ -133,7 +133,7 @@ const SABOTAGE: Readonly<Record<string, Broken>> = {
   'refresh-backwards': {
     sabotage: rebaseBy(-1_000_000n),
     tells: ({ refreshes, backwards, minNs, medianNs, maxNs }) =>
-      refreshes === backwards && minNs! <= medianNs! && medianNs! <= maxNs! && maxNs! < 0,
+      refreshes === backwards && minNs! <= medianNs! && medianNs! <= maxNs! && Number(maxNs) < 0,
   },
   'refresh-drift': {
     sabotage: rebaseBy(BigInt(HOUR_NS)),
