@@ -107,6 +107,26 @@ describe('SimulatedMachine', () => {
     });
   });
 
+  test('stress() of every other update takes a single vCPU', async () => {
+    await using machine = await SimulatedMachine.start({ vcpus: 1 });
+    for (const update of UPDATES.filter((kind) => kind !== 'unstable')) {
+      const order = { readers: ['landed'], update, seconds: DEADLINE_S, mostUpdates: 100 } as const;
+      const { updates, readers } = await machine.stress(order);
+      assert.ok(updates >= 100, update);
+      assert.deepEqual([readers[0]!.torn, readers[0]!.stale, readers[0]!.warps], [0, 0, 0], update);
+    }
+  });
+
+  test('now() is what record 0 gives at the TSC, and throws where the clock is not stable', async () => {
+    await using machine = await SimulatedMachine.start();
+    const record = machine.record(0);
+    const before = time(record, machine.tsc());
+    const ns = machine.now();
+    assert.ok(ns >= before && ns <= time(record, machine.tsc()));
+    await machine.stress({ readers: ['landed'], update: 'unstable', seconds: DEADLINE_S, mostUpdates: 1 });
+    assert.throws(() => machine.now(), /not stable/);
+  });
+
   test('close() ends a vCPU that never comes out of the guest, and the host that waits for it', async () => {
     const machine = await SimulatedMachine.start();
     const running = machine.stress({ readers: [broken('endless')], update: 'refresh', seconds: 1 });
