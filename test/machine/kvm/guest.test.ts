@@ -4,6 +4,7 @@ import { PVCLOCK_TSC_STABLE_BIT, PVTI } from '../../../src/abi/pvti.ts';
 import { lineAt } from '../../../src/guest/sequence.ts';
 import { Guest } from '../../../src/machine/kvm/guest.ts';
 import { DATA_AT, GUEST_MEMORY_BYTES, WALL_CLOCK_AT } from '../../../src/machine/kvm/guest-memory.ts';
+import { SAMPLE_ONCE, SAMPLE_ONCE_BYTES } from '../../../src/machine/kvm/samplers.ts';
 import { tscToNs } from '../../../src/scale/time-scale.ts';
 import { VCPU_SELECTOR } from '../../../src/vdso/readers.ts';
 import { kvmTest, realKvm } from './real-kvm.ts';
@@ -102,6 +103,7 @@ kvmTest("Guest's guest_register asks for a record and answers the version that s
   }),
 );
 
+const RET = 0xc3;
 const STORED = 0x1122_3344_5566_7788n;
 
 kvmTest('Guest lets user mode write its data', () =>
@@ -109,6 +111,19 @@ kvmTest('Guest lets user mode write its data', () =>
     const data = guest.allocate(8);
     await guest.call(0, 'guest_store', { first: data, second: STORED });
     assert.equal(guest.vm.memory.view.getBigUint64(data, true), STORED);
+  }),
+);
+
+kvmTest('Guest executes nothing of its data', () =>
+  withGuest(1, async (guest) => {
+    const [block, code] = [guest.allocate(SAMPLE_ONCE_BYTES), guest.allocate(8)];
+    guest.vm.memory.view.setUint8(code, RET);
+    const call = (callee: number) => {
+      guest.vm.memory.view.setBigUint64(block + SAMPLE_ONCE.callee, BigInt(callee), true);
+      return guest.call(0, 'sample_once', { first: block });
+    };
+    await call(guest.address('guest_nothing'));
+    await assert.rejects(call(code), /sample_once ended in a triple fault/);
   }),
 );
 

@@ -118,7 +118,8 @@ kvmTest('Vcpu keeps the registers and MSRs that it is given, and takes a TSC off
   );
   vcpu.setMsr(MSR_KVM_SYSTEM_TIME_NEW, 0x3001n);
   assert.equal(vcpu.msr(MSR_KVM_SYSTEM_TIME_NEW), 0x3001n);
-  vcpu.setTscOffset(vcpu.tscOffset() + 1_000_000n);
+  vcpu.setTscOffset(1_000_000n);
+  assert.ok([1_000_000n, 0n].includes(vcpu.tscOffset()), 'what was set, or nothing on a host that hides offsets');
   assert.ok(vcpu.tscKhz() > 100_000);
   assert.ok(vcpu.msr(MSR_IA32_TSC) > 0n);
 });

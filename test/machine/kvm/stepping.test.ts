@@ -45,6 +45,7 @@ kvmTest('SteppedCall stops behind each access, and ends with what a whole call g
   view.setUint32(at + PVTI.tscToSystemMul, 0x8000_0000, true);
   view.setUint8(at + PVTI.flags, 1);
   const call = new SteppedCall(guest, 'kvmclock_read_landed', at, 0);
+  new SteppedCall(guest, 'kvmclock_read_landed', at, 0); // another has a stack of its own
   const offsets: (number | string)[] = [];
   let tsc = 0n;
   for (let vcpu = 0, access = await call.next(0); access !== undefined; vcpu ^= 1, access = await call.next(vcpu)) {
