@@ -110,6 +110,28 @@ describe('the view of the race', { skip }, () => {
     assert.equal(await page.locator('#race-lanes [aria-current=step] button').innerText(), '12');
   });
 
+  test('a source that comes late is not shown beside another step', async (t) => {
+    const page = await opened(t, '#race');
+    const late = Promise.withResolvers<void>();
+    await page.route('**/source/guest/sequence.ts.txt', async (route) => {
+      await late.promise;
+      await route.continue();
+    });
+    await threadExample(page);
+    const asked = page.waitForRequest('**/source/guest/sequence.ts.txt');
+    await page.getByRole('button', { name: 'Last' }).click();
+    await asked;
+    await page.getByRole('button', { name: 'First' }).click();
+    const came = page.waitForResponse('**/source/guest/sequence.ts.txt');
+    late.resolve();
+    await (await came).finished();
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 50)));
+    assert.equal((await text(page, 'race-source-inner')).trim(), '');
+    assert.equal(await page.locator('#race-source [aria-current]').count(), 0);
+    await page.getByRole('button', { name: 'Last' }).click();
+    await page.getByText(/^sequence\.ts:\d+ /).waitFor();
+  });
+
   test('it colours each word of a record by its update, and says so in words too', async (t) => {
     const page = await opened(t, '#race');
     await threadExample(page);

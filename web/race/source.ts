@@ -16,12 +16,16 @@ function linesOf(file: string): Promise<string[]> {
 }
 
 let shown = '';
+/** Steps may follow each other faster than their sources come. */
+let latest: readonly Place[] | undefined;
 
 /** Marks the innermost line in its file and the reader's own; `places` empty: the file with no line marked. */
 export async function showSource(reader: string, places: readonly Place[]): Promise<void> {
+  latest = places;
   const file = places.at(-1)?.file ?? `${reader}.ts`;
   const list = byId('race-source');
   const lines = await linesOf(file);
+  if (latest !== places) return;
   if (shown !== file) {
     shown = file;
     setText(byId('race-source-title'), `src/guest/${file}`);
@@ -44,5 +48,6 @@ async function showInner(places: readonly Place[]): Promise<void> {
   const target = byId('race-source-inner');
   if (inner === undefined || places.length < 2) return setText(target, '\u00a0');
   const line = (await linesOf(inner.file))[inner.line - 1];
+  if (latest !== places) return;
   setText(target, `${inner.file}:${inner.line}  ${line?.trim() ?? ''}`);
 }
