@@ -76,6 +76,7 @@ describe('scanImage()', () => {
   test('scanImage() stops at its limit and says so', async () => {
     const file = imageFile(withRecords(4096, [0, 64, 128, 192]));
     assert.deepEqual(await scanFile(file, 3), { offsets: [0, 64, 128], stopped: true });
+    assert.deepEqual(await scanFile(file, 4), { offsets: [0, 64, 128, 192], stopped: true }, 'it looks no further');
     assert.deepEqual(await scanFile(file, 5), { offsets: [0, 64, 128, 192], stopped: false });
   });
 
