@@ -13,8 +13,8 @@ import type { World } from './world.ts';
 /** Takes a successor of the state in hand; it is overwritten by the next one. `found`: what the step has shown. */
 export type Sink = (next: Int32Array, found: number) => void;
 
-/** Private operations in one step; a loop of them would never end. */
-const SPIN_LIMIT = 10_000;
+/** Private operations in one step; a loop of them that calls no relax() would never end. */
+const MOST_PRIVATE = 1000;
 
 const RUNS_ON = -2;
 
@@ -96,7 +96,7 @@ export class Stepper {
     if (at === BLOCKED) return;
     // Leaving the guest only ends what guests can do there: one step with the operation behind it.
     let goOn = kind === KIND.guest && leavesAtOnce;
-    for (let spins = 0; ; spins++) {
+    for (let done = 0; ; done++) {
       const op = histories.op[at]!;
       if (operations.kind[op] === KIND.done) {
         const { next } = histories.program(at);
@@ -113,9 +113,11 @@ export class Stepper {
       goOn = false;
       const after = to.execute(thread, thread, -1, at);
       if (after === BLOCKED) break;
+      const goesRound = isBack(at, after);
       at = after;
-      if (spins > SPIN_LIMIT) {
-        throw new Error(`${histories.program(at).name} goes round for ever on what nobody else changes`);
+      if (goesRound) break;
+      if (done > MOST_PRIVATE) {
+        throw new Error(`${histories.program(at).name}: a loop on what nobody else changes calls no relax()`);
       }
     }
     to.put(layout.node[thread]!, at);
@@ -200,9 +202,16 @@ export class Stepper {
       if (!visibility.isPrivate(op, thread)) break;
       const after = to.execute(thread, vcpu, vcpu, at);
       if (after === BLOCKED) break;
+      const goesRound = isBack(at, after);
       at = after;
+      if (goesRound) break;
     }
     to.put(layout.node[thread]!, at);
     return RUNS_ON;
   }
+}
+
+/** True where a loop goes round: a history that is longer has a node with a larger number. Only others can end such a loop. */
+function isBack(node: number, after: number): boolean {
+  return after <= node;
 }

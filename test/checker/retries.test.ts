@@ -51,6 +51,30 @@ describe('relax()', () => {
     assert.deepEqual(exploreLoop(kept).results, ['0', '1', '2', '3']);
   });
 
+  test('explore() waits in a loop for what another thread has yet to store, and gives up on nothing', () => {
+    const until: Thread = (cpu) => {
+      while (cpu.load32(Y) === 0) cpu.relax();
+      return cpu.load32(Y);
+    };
+    const late: Thread = (cpu) => {
+      cpu.load32(X);
+      cpu.store32(Y, 2);
+      return undefined;
+    };
+    assert.deepEqual(endsOf(explore(makeWorld(threadsOf([until, late], 'sc')))), ['2']);
+    assert.deepEqual(endsOf(explore(makeWorld(threadsOf([until], 'sc')))), []);
+  });
+
+  test('explore() refuses a loop on what nobody else changes that calls no relax()', () => {
+    const busy: Thread = (cpu) => {
+      while (cpu.load32(Y) === 0);
+      return undefined;
+    };
+    assert.throws(() => explore(makeWorld(threadsOf([busy], 'sc'))), {
+      message: 'thread 1: a loop on what nobody else changes calls no relax()',
+    });
+  });
+
   const carried = (name: string, thread: Thread): void => {
     test(`explore() refuses ${name}, by the function's name`, () => {
       assert.throws(() => exploreLoop(thread), {
