@@ -67,7 +67,7 @@ function segmentsOf(read: ReadFile, header: Elf64Header, fileBytes: bigint): Cor
   let missingBytes = 0n;
   for (let index = 0; index < count; index++) {
     const program = decodeStruct(ELF64_PROGRAM_HEADER_LAYOUT, table, index * step);
-    if (program.type !== PT_LOAD || program.fileBytes === 0n) continue;
+    if (program.type !== PT_LOAD) continue;
     const left = program.offset < fileBytes ? fileBytes - program.offset : 0n;
     const bytes = program.fileBytes < left ? program.fileBytes : left;
     missingBytes += program.fileBytes - bytes;

@@ -31,6 +31,13 @@ test('hostLine() begins at CLOCK_MONOTONIC_RAW', { skip }, () => {
   assert.ok(apart >= 0n && apart < 1_000_000_000n, `${apart}`);
 });
 
+test("hostClock() has the system's time of day", { skip }, () => {
+  const { host } = clock();
+  const low = BigInt(Date.now()) * 1_000_000n;
+  const ns = host.realtimeNs();
+  assert.ok(low <= ns && ns <= BigInt(Date.now() + 1) * 1_000_000n, `${ns}`);
+});
+
 test('hostClock() gives one time for one TSC, in every object over the same line', { skip }, () => {
   const { host, line } = clock();
   const { ns, tsc } = host.sample()!;

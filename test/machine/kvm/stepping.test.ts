@@ -36,6 +36,24 @@ test('accessAt() finds the accesses of every reader, as a full decoder does, and
   }
 });
 
+test('accessAt() takes for a load what goes by an address in rdi, however far, and nothing else', () => {
+  const accessOf = (...code: number[]) =>
+    accessAt(Uint8Array.from([...code, ...new Uint8Array(16)]), { rdi: BigInt(AT) });
+  const loads = [
+    [[0x8b, 0x07], 0], // mov eax, [rdi]
+    [[0x48, 0x8b, 0x47, 0xf8], -8],
+    [[0x8b, 0x87, 0x00, 0xf0, 0xff, 0xff], -4096],
+  ] as const;
+  for (const [code, offset] of loads) assert.deepEqual(accessOf(...code), { kind: 'load', address: AT + offset });
+  const others = [
+    [0x8b, 0xc7], // mov eax, edi
+    [0x8b, 0x06], // mov eax, [rsi]
+    [0x41, 0x8b, 0x07], // mov eax, [r15]
+    [0x89, 0x07], // mov [rdi], eax
+  ];
+  for (const code of others) assert.equal(accessOf(...code), undefined, `${code}`);
+});
+
 kvmTest('SteppedCall stops behind each access, and ends with what a whole call gives', async () => {
   using kvm = realKvm();
   await using guest = await Guest.create(kvm, { vcpus: 2 });

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { PN_XNUM } from '../../../src/abi/elf.ts';
+import { ELF64_HEADER_BYTES, PN_XNUM } from '../../../src/abi/elf.ts';
 import { ImageError, openImage, segmentAt } from '../../../src/report/decode/memory-image.ts';
 import { unprivileged } from '../../unprivileged.ts';
 import { coreBytes, folder, imageFile, withRecords } from './image-files.ts';
@@ -75,6 +75,13 @@ describe('openImage()', () => {
     });
   }
 
+  test('openImage() takes no note of a core for memory', () => {
+    const bytes = coreBytes(TWO_SEGMENTS);
+    new DataView(bytes.buffer).setBigUint64(ELF64_HEADER_BYTES + 32, 64n, true); // of the note, in the file
+    const core = coreOf(imageFile(bytes));
+    assert.deepEqual([core?.segments.length, core?.missingBytes], [2, 0n]);
+  });
+
   test('openImage() counts the bytes of a core that were cut off', () => {
     const core = coreOf(imageFile(coreBytes(TWO_SEGMENTS).slice(0, -5000)));
     assert.deepEqual(
@@ -82,6 +89,10 @@ describe('openImage()', () => {
       [4096, 3192],
     );
     assert.equal(core?.missingBytes, 5000n);
+    for (const missing of [8192, 9000]) {
+      const shorter = coreOf(imageFile(coreBytes(TWO_SEGMENTS).slice(0, -missing)));
+      assert.deepEqual([shorter?.segments.length, shorter?.missingBytes], [1, BigInt(missing)]);
+    }
   });
 
   test('openImage() says what is wrong with a damaged core, and that --raw takes it as it is', () => {

@@ -150,6 +150,12 @@ describe('rangesOf()', () => {
     ]);
   });
 
+  test('scanImage() finds no record that does not lie in a segment as a whole', async () => {
+    const memory = { bytes: withRecords(4096, [1024 - 32, 2048 - 28, 3072]), claimedBytes: 2048n };
+    const bytes = coreBytes([memory]);
+    assert.deepEqual((await scanFile(imageFile(bytes))).offsets, [bytes.length - 4096 + 1024 - 32]);
+  });
+
   test('scanImage() finds records by the address, wherever they lie in the file', async () => {
     for (let lead = 0; lead < 4; lead++) {
       const padding = { bytes: new Uint8Array(lead), virtualAddress: 0n };

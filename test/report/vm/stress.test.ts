@@ -14,7 +14,10 @@ async function stressUntil(
   reader: StressOptions['reader'],
   enough: (total: StressReport) => boolean,
 ): Promise<StressReport> {
+  const start = performance.now();
   let total = await stress(guest, { reader, seconds: ROUND_SECONDS });
+  const elapsed = (performance.now() - start) / 1000;
+  assert.ok(total.seconds >= ROUND_SECONDS && total.seconds <= elapsed, `${total.seconds} s of ${elapsed} s`);
   for (let round = 1; round < MOST_ROUNDS && !enough(total); round++) {
     total = added(total, await stress(guest, { reader, seconds: ROUND_SECONDS }));
   }
