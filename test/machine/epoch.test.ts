@@ -53,6 +53,38 @@ test('epochNow() runs at half speed, and never back, when wall time was set back
   assert.equal(last, state.wall, 'and arrives');
 });
 
+test('epochNow() goes on by half of what passes, at every moment until it has been caught up with', () => {
+  const { state, epoch, pass } = world(1_700_000_000n * SECOND);
+  pass(2n * SECOND, -2n * SECOND);
+  let last = epoch.epochNow();
+  assert.equal(last - state.wall, 4n * SECOND);
+  for (let i = 0; i < 80; i++) {
+    pass(SECOND / 10n);
+    assert.equal(epoch.epochNow() - last, SECOND / 20n);
+    last += SECOND / 20n;
+  }
+  pass(SECOND / 10n);
+  assert.equal(epoch.epochNow(), state.wall);
+});
+
+test('epochNow() reads the wall clock once a second, and at once where the clock was set back', () => {
+  const state = { now: 5n * SECOND, readings: 0 };
+  const wall = () => {
+    state.readings++;
+    return { ns: 1_700_000_000n * SECOND + state.now, errorNs: 0n };
+  };
+  const { epochNow } = epochClock(() => state.now, wall);
+  for (let i = 0; i < 100; i++) {
+    state.now += SECOND / 20n;
+    epochNow();
+  }
+  assert.equal(state.readings, 5);
+  const last = epochNow();
+  state.now -= 2n * SECOND;
+  assert.equal(epochNow(), last);
+  assert.equal(state.readings, 6);
+});
+
 test('epochNow() never steps back whatever the wall clock does', () => {
   const step = fc.record({ pass: fc.bigInt(0n, 5n * SECOND), set: fc.bigInt(-10n * SECOND, 10n * SECOND) });
   fc.assert(
@@ -101,6 +133,28 @@ test('errorBoundNs() covers wall time while nobody sets it, and is honest once i
   pass(2n * SECOND, -10n * SECOND);
   const { off, bound } = apart();
   assert.ok(off <= bound && bound > 11e9);
+});
+
+test("errorBoundNs() is the wall clock's error, what we are off by, what it took to read, and 1000 ppm of the age", () => {
+  const state = { now: 5n * SECOND, wall: 1_700_000_000n * SECOND };
+  const wall = () => {
+    state.now += 3000n;
+    return { ns: state.wall, errorNs: 1_000_000n };
+  };
+  const { epochNow, errorBoundNs } = epochClock(() => state.now, wall);
+  const known = 1_000_000 + 3000;
+  assert.equal(errorBoundNs(), known + 3);
+  state.now += SECOND / 2n;
+  assert.equal(errorBoundNs(), known + 3 + 500_000);
+  for (const offNs of [900_000n, -800_000n]) {
+    const from = state.now;
+    state.wall = epochNow() + 2n * SECOND + offNs;
+    state.now = from + 2n * SECOND;
+    epochNow();
+    assert.equal(errorBoundNs(), known + Math.abs(Number(offNs)) + 3);
+  }
+  state.now -= SECOND;
+  assert.equal(errorBoundNs(), known + 800_000);
 });
 
 test('hrTime() splits at the second', () => {

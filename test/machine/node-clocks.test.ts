@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME } from '../../src/abi/clock-id.ts';
 import { openClock } from '../../src/machine/clock.ts';
 import type { ClockName, KernelClocks } from '../../src/machine/kernel-clocks.ts';
-import { nodeClocks } from '../../src/machine/node-clocks.ts';
+import { dateReading, nodeClocks } from '../../src/machine/node-clocks.ts';
 import { sysHere } from './live-here.ts';
 
 const IDS = { realtime: CLOCK_REALTIME, monotonic: CLOCK_MONOTONIC, boottime: CLOCK_BOOTTIME } as const;
@@ -44,6 +44,24 @@ for (const name of Object.keys(IDS) as (keyof typeof IDS)[]) {
   });
 }
 
+test('nodeClocks().boottime() does so at whatever moment between two steps of uptime() it begins', () => {
+  const kernel = kernelOf('boottime');
+  for (let i = 0; i < 60; i++) {
+    const { boottime, errorBoundNs } = nodeClocks(process.hrtime.bigint);
+    const before = kernel();
+    const ns = boottime();
+    const after = kernel();
+    const most = BigInt(Math.ceil(errorBoundNs('boottime')));
+    assert.ok(ns >= before - most && ns <= after + most, `${before} - ${most}, ${ns}, ${after} + ${most}`);
+    while (kernel() - before < 1_300_000n);
+  }
+});
+
+test('dateReading() is the middle of the millisecond that Date.now() names', (t) => {
+  t.mock.method(Date, 'now', () => 1_700_000_000_123);
+  assert.deepEqual(dateReading(), { ns: 1_700_000_000_123_500_000n, errorNs: 1_000_000n });
+});
+
 test('that check catches a clock that is off by more than its bound, and one that steps back', () => {
   const kernel = kernelOf('monotonic');
   const ahead = () => kernel() + 1_000_000n;
@@ -65,7 +83,7 @@ test('errorBoundNs() says what each is worth: nothing is known of CLOCK_MONOTONI
     return clocks.errorBoundNs(name);
   });
   const [realtime, monotonic, boottime, raw] = bounds as [number, number, number, number];
-  assert.ok(realtime >= 1e6 && boottime >= 10e6);
+  assert.ok(realtime >= 1e6 && boottime >= 10e6 && boottime < 1e9);
   assert.deepEqual([monotonic, raw], [0, Number.POSITIVE_INFINITY]);
 });
 
