@@ -72,6 +72,32 @@ describe('MP: one thread stores data, then a flag; another loads the flag, then 
   }
 });
 
+describe('a thread stores a flag, then data, which another loads only once it has seen the flag', () => {
+  const waits: readonly (readonly [string, Thread])[] = [
+    [
+      'asleep',
+      (cpu) => {
+        cpu.wait32(Y, 0);
+        return cpu.load32(X);
+      },
+    ],
+    [
+      'in a loop',
+      (cpu) => {
+        while (cpu.load32(Y) === 0) cpu.relax();
+        return cpu.load32(X);
+      },
+    ],
+  ];
+  for (const memory of ['sc', 'tso'] as const) {
+    for (const [how, waiter] of waits) {
+      test(`${memory} shows the old data and the new, where it waits ${how}: nobody else looked before`, () => {
+        assert.deepEqual(resultsOf([store(Y, X), waiter], memory), ['0', '1']);
+      });
+    }
+  }
+});
+
 describe('LB: two threads load, each then stores what the other loads', () => {
   for (const memory of ['sc', 'tso'] as const) {
     test(`${memory} does not show both loads getting 1`, () => {
