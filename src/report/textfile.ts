@@ -53,7 +53,7 @@ function previous(file: string): string {
 /** `text`: the metrics of the run before, or anything else. */
 function goOn(text: string, { reads, warps, stalls, worstNs }: WarpCount): WarpCount {
   const before = (name: string): number => {
-    const value = Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1] ?? 0);
+    const value = Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
     return Number.isFinite(value) && value >= 0 ? value : 0;
   };
   return {
