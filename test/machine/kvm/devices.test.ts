@@ -48,6 +48,8 @@ test('openDevices() gives the RAM size and the number of CPUs by fw_cfg, and zer
   const devices = machine();
   devices.out(0x510, [3, 0]);
   assert.deepEqual(devices.in(0x511, 1, 9), [0, 0, 0, 4, 0, 0, 0, 0, 0]);
+  devices.out(0x510, [3, 0]);
+  assert.deepEqual([devices.in(0x511, 1, 3), devices.in(0x511)], [[0, 0, 0], [4]]);
   devices.out(0x510, [5, 0]);
   assert.deepEqual([devices.in(0x511), devices.in(0x511), devices.in(0x511)], [[7], [0], [0]]);
   devices.out(0x510, [0x19, 0]);

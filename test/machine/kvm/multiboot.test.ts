@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { PT_NOTE } from '../../../src/abi/elf.ts';
+import type { KvmRegs, KvmSregs } from '../../../src/abi/kvm-structs.ts';
 import {
   MULTIBOOT_INFO_COMMAND_LINE,
   MULTIBOOT_INFO_LAYOUT,
@@ -10,7 +11,7 @@ import {
 } from '../../../src/abi/multiboot.ts';
 import { decodeStruct } from '../../../src/abi/struct.ts';
 import { GuestMemory } from '../../../src/machine/kvm/memory.ts';
-import { loadMultiboot, writeBootInformation } from '../../../src/machine/kvm/multiboot.ts';
+import { bootRegs, bootSregs, loadMultiboot, writeBootInformation } from '../../../src/machine/kvm/multiboot.ts';
 import { isUnavailable, openSys } from '../../../src/machine/sys.ts';
 import { bootImage } from './boot-image.ts';
 
@@ -63,6 +64,7 @@ const refused: [what: string, file: () => Uint8Array, message: RegExp][] = [
   ['a Multiboot header with a wrong checksum', () => spoilt(0x1008, 1), /no Multiboot header/],
   ['a Multiboot header that wants a video mode', () => image(4), /wants what is not served: flags 0x4/],
   ['program headers behind the end of the file', () => spoilt(28, 0x7fff_ffff), /program headers are cut off/],
+  ['a program header that is cut off', () => spoilt(28, image().length - 16), /program headers are cut off/],
   ['a segment behind the end of the file', () => spoilt(52 + 4, 0x7fff_0000), /segment 0 is cut off/],
   ['a segment with more in the file than in memory', () => spoilt(52 + 20, 1), /segment 0 is cut off/],
   ['a segment outside memory', () => spoilt(52 + 12, 0xf000_0000), /segment 0 ends outside .* needs 3841 MiB/],
@@ -98,4 +100,20 @@ test('writeBootInformation() refuses a command line without end', { skip }, () =
     writeBootInformation(memory, 'x'.repeat(longest));
     assert.throws(() => writeBootInformation(memory, 'x'.repeat(longest + 1)), /command line has 3585 bytes/);
   });
+});
+
+test('bootSregs() and bootRegs() are the machine state that Multiboot promises', () => {
+  const { cs, ds, es, fs, gs, ss, cr0, cr4, efer } = bootSregs({} as KvmSregs);
+  for (const segment of [cs, ds, es, fs, gs, ss]) {
+    const { base, limit, present, s, l, db, g, dpl, unusable } = segment;
+    assert.deepEqual(
+      { base, limit, present, s, l, db, g, dpl, unusable },
+      { base: 0n, limit: 0xffff_ffff, present: 1, s: 1, l: 0, db: 1, g: 1, dpl: 0, unusable: 0 },
+    );
+  }
+  assert.equal(cs.type, 11, 'code, read and executed');
+  for (const { type } of [ds, es, fs, gs, ss]) assert.equal(type, 3, 'data, read and written');
+  assert.deepEqual([cr0, cr4, efer], [0x11n, 0n, 0n], 'protected, not paged');
+  const { rip, rax, rbx, rflags } = bootRegs({} as KvmRegs, 0x100010, 0x9000);
+  assert.deepEqual({ rip, rax, rbx, rflags }, { rip: 0x100010n, rax: 0x2bad_b002n, rbx: 0x9000n, rflags: 2n });
 });

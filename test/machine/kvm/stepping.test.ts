@@ -36,7 +36,7 @@ test('accessAt() finds the accesses of every reader, as a full decoder does, and
   }
 });
 
-test('accessAt() takes for a load what goes by an address in rdi, however far, and nothing else', () => {
+test('accessAt() takes for a load what goes by an address in rdi, however far, RDTSC and RDTSCP for the TSC, and nothing else for either', () => {
   const accessOf = (...code: number[]) =>
     accessAt(Uint8Array.from([...code, ...new Uint8Array(16)]), { rdi: BigInt(AT) });
   const loads = [
@@ -50,7 +50,13 @@ test('accessAt() takes for a load what goes by an address in rdi, however far, a
     [0x8b, 0x06], // mov eax, [rsi]
     [0x41, 0x8b, 0x07], // mov eax, [r15]
     [0x89, 0x07], // mov [rdi], eax
+    [0x0f, 0x01, 0xd0], // xgetbv
   ];
+  for (const code of [
+    [0x0f, 0x31],
+    [0x0f, 0x01, 0xf9],
+  ])
+    assert.deepEqual(accessOf(...code), { kind: 'tsc' });
   for (const code of others) assert.equal(accessOf(...code), undefined, `${code}`);
 });
 

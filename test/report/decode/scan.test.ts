@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
+import { truncateSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { doubtsAt } from '../../../src/guest/plausible.ts';
@@ -44,6 +45,10 @@ describe('scanImage()', () => {
       return found;
     };
     await assert.rejects(() => findsAll(seams), /from the seam/);
+  });
+
+  test('scanImage() finds a record that is all of its file', async () => {
+    assert.deepEqual(await scanBytes(recordBytes()), [0]);
   });
 
   test('scanImage() finds records at multiples of 4 only', async () => {
@@ -105,6 +110,19 @@ describe('scanImage()', () => {
     }
   });
 
+  test('scanImage() ends where a file has become shorter since it was opened', async () => {
+    for (const [left, offsets] of [
+      [16, []],
+      [CHUNK + 16, [CHUNK - 64]],
+    ] as const) {
+      const file = imageFile(withRecords(4 * CHUNK, [CHUNK - 64, 2 * CHUNK]));
+      const image = openImage(file);
+      truncateSync(file, left);
+      assert.deepEqual((await scanImage(image, 1000)).offsets, offsets);
+      image.close();
+    }
+  });
+
   test('scanImage() tells its progress, never past the end, and gives way to other work', async () => {
     const image = openImage(imageFile(new Uint8Array(130 * 1024 * 1024).fill(1)));
     const seen: number[] = [];
@@ -119,6 +137,25 @@ describe('scanImage()', () => {
     assert.ok(seen.length >= 2 && seen.length < 10, `${seen}`);
     assert.ok(seen.every((done, index) => done <= image.bytes && done > (seen[index - 1] ?? 0)));
     assert.ok(turns > 0);
+  });
+
+  test('scanImage() tells its progress over all segments of a core', async () => {
+    const MIB = 1024 * 1024;
+    const bytes = 70 * MIB;
+    const starts = [1, 101, 201].map((mib) => mib * MIB);
+    const empty = new Uint8Array(0);
+    const segments = starts.map((start) => ({ bytes: empty, offset: BigInt(start), claimedBytes: BigInt(bytes) }));
+    const ends = starts.map((start) => start + bytes - 32);
+    const image = openImage(sparseFile(300 * MIB, ends, RECORD, coreBytes(segments)));
+    const seen: number[] = [];
+    const { offsets } = await scanImage(image, 1000, (done, total) => {
+      assert.equal(total, 3 * bytes);
+      seen.push(done);
+    });
+    image.close();
+    assert.deepEqual(offsets, ends);
+    assert.ok(seen.length >= 3 && seen.every((done, index) => done <= 3 * bytes && done > (seen[index - 1] ?? -1)));
+    assert.ok(seen.at(-1)! > 2 * bytes, `${seen}`);
   });
 });
 
@@ -140,6 +177,10 @@ describe('rangesOf()', () => {
         { start: 12288, end: 12352 },
       ],
     );
+  });
+
+  test('rangesOf() makes one range of segments that follow each other in the file, wherever they were', () => {
+    assert.deepEqual(ranges(segment(0, 4096, 0x9000n), segment(4096, 4096, 0n)), [{ start: 0, end: 8192 }]);
   });
 
   test('rangesOf() starts where the address is a multiple of 4', () => {
