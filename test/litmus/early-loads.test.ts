@@ -3,12 +3,18 @@ import { describe, test } from 'node:test';
 import { explore } from '../../src/checker/explore.ts';
 import { NO_OUTCOME } from '../../src/checker/judge.ts';
 import type { Program, ThreadCpu } from '../../src/checker/replay.ts';
+import type { Scenario } from '../../src/checker/scenario.ts';
 import type { Early } from '../../src/checker/windows.ts';
 import { makeWorld } from '../../src/checker/world.ts';
 import { threadsOf, X, Y } from '../checker/small.ts';
 
 /** A guest thread reads; another processor has stored to X, then to Y. Which results can the reader come to? */
-function readerSees(read: (cpu: ThreadCpu) => number, early: Early | undefined, wanted: number): boolean {
+function readerSees(
+  read: (cpu: ThreadCpu) => number,
+  early: Early | undefined,
+  wanted: number,
+  more: Partial<Scenario> = {},
+): boolean {
   const nothing = { tscTimestamp: 0, systemTime: 0, tscToSystemMul: 0, tscShift: 0, tscOffset: 0 };
   const writer: Program = {
     name: 'writer',
@@ -37,6 +43,7 @@ function readerSees(read: (cpu: ThreadCpu) => number, early: Early | undefined, 
       ...NO_OUTCOME,
       broken: returned === wanted ? (['torn'] as const) : [],
     }),
+    ...more,
   };
   const exploration = explore(makeWorld(scenario));
   assert.ok(exploration.complete);
@@ -100,5 +107,36 @@ describe('a TSC read between two loads', () => {
 
   test('any-order: they are by a fence', () => {
     assert.equal(readerSees(fencedAround, 'any-order', NEW_FLAG_OLD_DATA), false);
+  });
+});
+
+describe('a TSC read behind a load of what the host has made of its TSC', () => {
+  const teller: Program = {
+    name: 'teller',
+    run(cpu) {
+      cpu.store32(Y, Number(cpu.hostTsc()));
+      return undefined;
+    },
+  };
+  const told = { others: [teller], hostTsc: 1n, ticks: 1 };
+  const NEW_BUT_READ_OLD = 2 * 4 + 1;
+  const reading = (tsc: (cpu: ThreadCpu) => bigint) => (cpu: ThreadCpu) => {
+    const host = cpu.load32(Y);
+    return host === 0 ? 0 : host * 4 + Number(tsc(cpu));
+  };
+  const plainly = reading((cpu) => cpu.rdtsc());
+  const ordered = reading((cpu) => cpu.rdtscOrdered());
+
+  test('late-tsc: RDTSC alone may be of before that, though nobody was known to use it when time moved on', () => {
+    assert.equal(readerSees(plainly, 'late-tsc', NEW_BUT_READ_OLD, told), true);
+  });
+
+  test('late-tsc: an ordered read may not', () => {
+    assert.equal(readerSees(ordered, 'late-tsc', NEW_BUT_READ_OLD, told), false);
+  });
+
+  test('in its turn: neither', () => {
+    assert.equal(readerSees(plainly, undefined, NEW_BUT_READ_OLD, told), false);
+    assert.equal(readerSees(ordered, undefined, NEW_BUT_READ_OLD, told), false);
   });
 });
