@@ -137,10 +137,6 @@ export class Vcpu {
     });
   }
 
-  mpState(): number {
-    return this.#descriptor.take('KVM_GET_MP_STATE', KVM_MP_STATE_BYTES, (view) => view.getUint32(0, true));
-  }
-
   setMpState(state: number): void {
     this.#descriptor.pass('KVM_SET_MP_STATE', KVM_MP_STATE_BYTES, (view) => view.setUint32(0, state, true));
   }
