@@ -64,6 +64,27 @@ describe('KernelPace', () => {
     }
   });
 
+  test('see() adds what the samples leave open: to what two paces may differ by, and to what it allows for a new one', () => {
+    const openPpb = 120_000; // two samples to 30 ns each, half a millisecond apart
+    const { see } = watched();
+    for (let i = 0; i < 100; i++) see(0);
+    assert.equal(see(900), ALLOWED_PPB);
+    for (let i = 0; i < 100; i++) see(0);
+    assert.equal(see(83_000), UNSETTLED_PPB);
+    const errorPpb = see(84_150); // 1062 ppm more
+    assert.ok(errorPpb >= ALLOWED_PPB + openPpb && errorPpb <= ALLOWED_PPB + openPpb + 1, `${errorPpb}`);
+  });
+
+  test('see() does not take two equal steps for a pace where there was none in between', () => {
+    const { see, ppm } = watched();
+    for (let i = 0; i < 100; i++) see(0);
+    for (let i = 0; i < 3; i++) {
+      assert.equal(see(0, 40_000n), UNSETTLED_PPB);
+      assert.equal(see(0), ALLOWED_PPB);
+    }
+    assert.ok(Math.abs(ppm()) < 1, `${ppm()}`);
+  });
+
   test('see() does not take for a rate what is a step, though too small for the wide sample that it came with', () => {
     for (const stepNs of [40_000n, -40_000n]) {
       const { see, ppm } = watched();
