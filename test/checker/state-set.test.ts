@@ -23,14 +23,16 @@ describe('StateSet', () => {
     );
   });
 
-  test('read() and parent() give back every one of a hundred thousand states', () => {
+  test('read() and parent() give back every one of a hundred thousand states, and add() knows each again', () => {
     const set = new StateSet(2, ROOMY);
     for (let i = 0; i < 100_000; i++) set.add(state(i, i * 7), i - 1);
     const into = new Int32Array(2);
     for (let i = 0; i < 100_000; i++) {
       set.read(i, into);
       assert.deepEqual([into[0], into[1], set.parent(i)], [i, i * 7, i - 1]);
+      assert.deepEqual([set.add(into, -1), set.find(into)], [false, i]);
     }
+    assert.equal(set.count, 100_000);
   });
 
   test('add() keeps apart states that differ in one bit only', () => {

@@ -18,7 +18,7 @@ interface Operation {
 const operation: fc.Arbitrary<Operation> = fc.record({
   kind: fc.oneof({ weight: 3, arbitrary: fc.constantFrom('load', 'store') }, fc.constantFrom(...KINDS)),
   address: fc.constantFrom(X, Y, Z),
-  value: fc.integer({ min: 1, max: 3 }),
+  value: fc.integer({ min: 0, max: 3 }),
 });
 
 const threads = fc.array(fc.array(operation, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 3 });
