@@ -24,16 +24,16 @@ const mover: Program = {
     return undefined;
   },
 };
-/** Two TSC reads, each with the vCPU that did it: `vCPU:TSC`, 1 where that vCPU has entered since the move. */
+/** Three TSC reads, each with the vCPU that did it: `vCPU:TSC`, 1 where that vCPU has entered since the move. */
 const reader: Program = {
   name: 'reader',
   run(cpu) {
-    const [first, second] = [cpu.rdtscp(), cpu.rdtscp()];
-    return [first, second].reduce((all, { vcpu: on, tsc }) => all * 4 + on * 2 + Number(tsc), 0);
+    const readings = [cpu.rdtscp(), cpu.rdtscp(), cpu.rdtscp()];
+    return readings.reduce((all, { vcpu: on, tsc }) => all * 4 + on * 2 + Number(tsc), 0);
   },
 };
 
-const text = (two: number): string => `${two >> 1}:${two & 1}`;
+const text = (reading: number): string => `${reading >> 1}:${reading & 1}`;
 
 describe('a guest thread that is moved while no vCPU leaves the guest', () => {
   for (const steps of [REDUCED, reducedBut(REDUCTION_NAMES)]) {
@@ -49,7 +49,7 @@ describe('a guest thread that is moved while no vCPU leaves the guest', () => {
             guests: [[reader]],
             outcome(program, _events, returned) {
               const all = Number(returned);
-              if (program === reader) results.add(`${text(all >> 2)} ${text(all & 3)}`);
+              if (program === reader) results.add([all >> 4, (all >> 2) & 3, all & 3].map(text).join(' '));
               return { ...NO_OUTCOME, isCall: program === reader };
             },
           },
@@ -58,13 +58,10 @@ describe('a guest thread that is moved while no vCPU leaves the guest', () => {
       );
       assert.ok(complete);
       const readings = ['0:0', '0:1', '1:0', '1:1'];
-      const both = readings.flatMap((first) => readings.map((second) => `${first} ${second}`));
+      const all = readings.flatMap((a) => readings.flatMap((b) => readings.map((c) => `${a} ${b} ${c}`)));
       // No vCPU is as it was before the move again.
-      const never = ['0:1 0:0', '1:1 1:0'];
-      assert.deepEqual(
-        [...results].sort(),
-        both.filter((two) => !never.includes(two)),
-      );
+      const possible = all.filter((three) => !/0:1.*0:0|1:1.*1:0/.test(three));
+      assert.deepEqual([...results].sort(), possible);
     });
   }
 });
