@@ -161,3 +161,28 @@ test('readUntilStopped() counts a reading by an older line than its vCPU was tol
   const [{ stale, torn }] = readUntilStopped(vcpu, vm, [{ read: byOldRecord, clamps: false }], run) as [ReadingCounts];
   assert.deepEqual({ stale, torn }, { stale: 1, torn: 0 });
 });
+
+test('readUntilStopped() does not hold a reader that keeps its line to what another took in between', () => {
+  const vm = createSimulatedVm(1, SIMULATED_TSC_HZ, FLAVOURS.kvmclock);
+  const vcpu = new SimulatedVcpu(vm, 0);
+  vcpu.boot();
+  vcpu.enter();
+  vcpu.leave();
+  new Uint8Array(vm.memory).set(new Uint8Array(vm.memory.slice(RECORDS_AT, RECORDS_AT + 32)), MIXED_AT);
+  openHypervisor(vm).setClock({ clock: HOUR_NS, flags: 0 });
+  const run = createRun();
+  let calls = 0;
+  const byOldRecord: Reader = (cpu) => {
+    if (++calls === 10) Atomics.store(run.words, RUN.stop, 1);
+    return landed(cpu, MIXED_AT);
+  };
+  const readers = [READERS.cached(), byOldRecord].map((read) => ({ read, clamps: false }));
+  const counts = readUntilStopped(vcpu, vm, readers, run);
+  assert.deepEqual(
+    counts.map(({ reads, torn, stale }) => [reads, torn, stale]),
+    [
+      [10, 0, 0],
+      [10, 0, 10],
+    ],
+  );
+});
