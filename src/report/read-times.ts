@@ -32,7 +32,7 @@ export function binOf(ns: number): number {
 export class ReadTimeCounter {
   readonly #counts = new Array<number>(FROM_NS.length).fill(0);
 
-  /** Takes the times between `readings + 1` readings, one right after the other. */
+  /** Counts `readings` times from one reading to the next right behind it; the counting is in none of them. */
   add(now: () => bigint, readings: number): void {
     const counts = this.#counts;
     let last = now();

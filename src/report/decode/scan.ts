@@ -18,7 +18,7 @@ export interface Range {
 export interface Scan {
   /** File offsets of the records, in order of their range. */
   readonly offsets: readonly number[];
-  /** Whether it stopped at `limit` records with bytes left to look at. */
+  /** Whether it stopped at `limit` records: there may be more. */
   readonly stopped: boolean;
 }
 
