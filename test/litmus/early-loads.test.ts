@@ -65,6 +65,11 @@ describe('MP with a reader whose loads may be done early', () => {
     assert.equal(readerSees(plain, 'any-order', NEW_FLAG_OLD_DATA), true);
   });
 
+  test('any-order: the new flag, and the old data twice', () => {
+    const twice = (cpu: ThreadCpu) => cpu.load32(Y) * 4 + cpu.load32(X) * 2 + cpu.load32(X);
+    assert.equal(readerSees(twice, 'any-order', 4), true);
+  });
+
   test('any-order: not with a read barrier between', () => {
     const fenced = (cpu: ThreadCpu) => {
       const flag = cpu.load32(Y);
