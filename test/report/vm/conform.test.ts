@@ -103,11 +103,11 @@ const SABOTAGE: Readonly<Record<string, Broken>> = {
   },
   monotonic: {
     sabotage: (guest) => {
-      const timer = setInterval(() => guest.clock.set({ clock: 0n }), 1);
-      const close = guest.close.bind(guest);
-      guest.close = () => {
-        clearInterval(timer);
-        return close();
+      const call = guest.call.bind(guest);
+      guest.call = async (vcpu, symbol, options) => {
+        if (symbol !== 'kvmclock_warp_loop') return call(vcpu, symbol, options);
+        const timer = setInterval(() => guest.clock.set({ clock: 0n }), 1);
+        return call(vcpu, symbol, options).finally(() => clearInterval(timer));
       };
     },
     tells: ({ reads, warps, worstWarpNs }) => reads === 2_000_000 && Number(warps) > 0 && Number(worstWarpNs) > 0,
