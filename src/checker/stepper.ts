@@ -96,6 +96,7 @@ export class Stepper {
     if (at === BLOCKED) return;
     // Leaving the guest only ends what guests can do there: one step with the operation behind it.
     let goOn = kind === KIND.guest && leavesAtOnce;
+    let behind = -1; // the private operation that was done last
     for (let done = 0; ; done++) {
       const op = histories.op[at]!;
       if (operations.kind[op] === KIND.done) {
@@ -106,10 +107,12 @@ export class Stepper {
       }
       if (operations.kind[op] === KIND.guest) {
         to.tell(thread);
+        if (behind >= 0) visibility.enteredBehind(behind, thread);
         break;
       }
       if (buffered) to.drainOwn(thread);
       if (!goOn && !visibility.isPrivate(op, thread)) break;
+      behind = goOn ? -1 : op;
       goOn = false;
       const after = to.execute(thread, thread, -1, at);
       if (after === BLOCKED) break;

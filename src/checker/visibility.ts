@@ -21,6 +21,12 @@ export class Visibility {
   outdated = false;
   /** By operation and thread: 1 private, 2 not, 0 not asked yet. */
   #known: Uint8Array;
+  /** By operation and thread, done right before the guest is entered: in one step with the one before, or a step of its own. */
+  readonly #enteredWith = new Set<number>();
+  readonly #entering = new Set<number>();
+  /** By vCPU: the cells that it is told by as it enters. */
+  readonly #toldBy: readonly (readonly number[])[];
+  readonly #earlyLoads: boolean;
   readonly #threads: number;
   readonly #cells: Cells;
   readonly #operations: Operations;
@@ -41,6 +47,8 @@ export class Visibility {
     this.#buffered = scenario.memory === 'tso';
     this.#stillTime = scenario.ticks === 0;
     this.#steps = steps;
+    this.#toldBy = scenario.ownRecords.map((own) => Object.values({ ...own }));
+    this.#earlyLoads = scenario.early !== undefined;
     this.#known = new Uint8Array(1024 * threads);
     this.#loads = new Int32Array(cells.specs.length);
     this.#stores = new Int32Array(cells.specs.length);
@@ -54,6 +62,30 @@ export class Visibility {
       if (known !== 0) return known === 1;
     }
     return this.#ask(op, thread);
+  }
+
+  /**
+   * `thread` has done the private `op` and enters the guest, told by its record at that moment. Where others write that record, it is
+   * of concern to them when: what is done right before is then a step of its own. So it is where loads are done early, which an
+   * entry ends.
+   */
+  enteredBehind(op: number, thread: number): void {
+    const index = op * this.#threads + thread;
+    if (this.#enteredWith.has(index)) return;
+    this.#enteredWith.add(index);
+    this.#judgeEntries();
+  }
+
+  #judgeEntries(): void {
+    for (const index of this.#enteredWith) {
+      const thread = index % this.#threads;
+      const others = ~(1 << thread);
+      const written = this.#toldBy[thread]!.some((cell) => (this.#stores[cell]! & others) !== 0);
+      if (this.#entering.has(index) || (!written && !this.#earlyLoads)) continue;
+      this.#entering.add(index);
+      this.#known[index] = 2;
+      this.outdated = true;
+    }
   }
 
   /** True where nobody but `thread` loads or stores `cell`: when its stores reach memory is then of no concern to others. */
@@ -89,6 +121,7 @@ export class Visibility {
     for (let op = 0; op < this.#operations.count; op++) {
       if (this.#operations.cell[op] === cell) this.#forget(op);
     }
+    this.#judgeEntries();
   }
 
   #forget(op: number): void {
@@ -108,7 +141,7 @@ export class Visibility {
       longer.set(this.#known);
       this.#known = longer;
     }
-    const answer = this.#judge(this.#operations.get(op), thread);
+    const answer = !this.#entering.has(index) && this.#judge(this.#operations.get(op), thread);
     this.#known[index] = answer ? 1 : 2;
     return answer;
   }

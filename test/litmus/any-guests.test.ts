@@ -244,6 +244,19 @@ class EveryWay {
   }
 }
 
+const Z_IS = (value: number): Operation => ({ kind: 'store', address: Z, value });
+
+/** What nobody else can tell stands between a vCPU's last store and its entry, and another writes what it is told by. */
+const ENTRY_BEHIND_A_FENCE: World = {
+  hosts: [
+    [LOOK, Z_IS(2), FENCE, ENTER, FENCE],
+    [LOOK, Z_IS(2), ENTER, Z_IS(1), FENCE],
+  ],
+  other: [LOOK],
+  guests: [[{ kind: 'tsc', address: Y, value: 1 }, WHERE]],
+  ticks: 0,
+};
+
 describe('any guests', () => {
   for (const memory of ['sc', 'tso'] as const) {
     test(`explore() shows what every way to go shows, with reductions and without: ${memory}`, () => {
@@ -253,7 +266,7 @@ describe('any guests', () => {
           assert.deepEqual(byExploring(given, memory, REDUCED), expected);
           assert.deepEqual(byExploring(given, memory, reducedBut(REDUCTION_NAMES)), expected);
         }),
-        { numRuns: 50 },
+        { numRuns: 50, examples: [[ENTRY_BEHIND_A_FENCE]] },
       );
     });
   }
